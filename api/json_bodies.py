@@ -121,6 +121,14 @@ async def get_yaml_text(request: Request) -> str | None:
 YamlText = Annotated[str | None, Depends(get_yaml_text)]
 
 
+async def prefers_yaml(request: Request) -> bool:
+    """Return whether a client asks for YAML."""
+    return is_yaml(request.headers.get("accept", "").partition(",")[0])
+
+
+PrefersYaml = Annotated[bool, Depends(prefers_yaml)]
+
+
 class StrictRoute(APIRoute):
     """A route that authenticates before it reads the body, parses JSON strictly and checks the names of parameters.
 

@@ -1,6 +1,7 @@
 """Save, publish, pause, archive and roll back definitions."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Query, Response
@@ -8,7 +9,7 @@ from fastapi import APIRouter, Body, Query, Response
 from api.access import Caller, Editor, Reader
 from api.audit import note_change
 from api.fields import MAX_VERSION, IdPrefix, IfMatch, Version, WorkflowId, format_etag, require_revision
-from api.json_bodies import StrictRoute, YamlText
+from api.json_bodies import YAML_TYPES, PrefersYaml, StrictRoute, YamlText
 from api.models.workflows import (
     EXAMPLE,
     ActivatedWorkflow,
@@ -37,7 +38,7 @@ from orchestrator.errors import DefinitionInvalid, Problem
 from orchestrator.jsontools.positions import Position
 from orchestrator.service.regressions import list_problems
 from orchestrator.service.services import Services
-from orchestrator.service.yaml_bodies import locate_in_yaml
+from orchestrator.service.yaml_bodies import locate_in_yaml, render_yaml
 from orchestrator.simulator.regression import MAX_LAST
 from orchestrator.store.records import Stored
 from orchestrator.store.records import Version as Published
@@ -56,6 +57,7 @@ ETAG_HEADER: dict[str, Any] = {
         }
     }
 }
+AS_YAML: dict[str, Any] = {"content": {YAML_TYPES[0]: {"schema": {"type": "string"}}}}
 CHANGED = {200: ETAG_HEADER, **describe_problems(401, 403, 404, 409, 412, 422, 429, 503)}
 FOUND = describe_problems(401, 403, 404, 422, 429, 503)
 
@@ -83,10 +85,10 @@ async def _respond_changed(services: Services, stored: Stored, response: Respons
     },
 )
 async def create_workflow(
-    definition: Definition, services: ServicesDep, caller: Editor, response: Response
+    definition: Definition, services: ServicesDep, caller: Editor, response: Response, text: YamlText
 ) -> WorkflowDocument:
     """Save a new definition as a draft. An invalid one is refused with all of its problems."""
-    stored = await services.workflows.create(caller.creates_for, definition, caller.name)
+    stored = await services.workflows.create(caller.creates_for, definition, caller.name, text)
     response.headers["Location"] = f"/api/v1/workflows/{stored.id}"
     return await _respond_changed(services, stored, response)
 
@@ -172,15 +174,34 @@ async def validate_workflows(
     )
 
 
-@router.get("/{workflow_id}", operation_id="getWorkflow", responses={200: ETAG_HEADER, **FOUND})
+@router.get(
+    "/{workflow_id}",
+    operation_id="getWorkflow",
+    response_model=WorkflowDocument,
+    responses={200: {**ETAG_HEADER, **AS_YAML}, **FOUND},
+)
 async def get_workflow(
-    workflow_id: WorkflowId, services: ServicesDep, caller: Reader, response: Response
-) -> WorkflowDocument:
-    """Return the current definition, published or not."""
+    workflow_id: WorkflowId, services: ServicesDep, caller: Reader, response: Response, as_yaml: PrefersYaml
+) -> WorkflowDocument | Response:
+    """Return the current definition, published or not.
+
+    With `Accept: application/yaml` it is the text that was sent, with its comments, or one that is made where JSON was.
+    """
     stored = await services.workflows.get(caller.customer_id, workflow_id)
+    if as_yaml:
+        return await _respond_yaml(services, stored, {"ETag": format_etag(stored)})
     response.headers["ETag"] = format_etag(stored)
     (document,) = await services.workflows.describe([stored])
     return WorkflowDocument.model_validate(document)
+
+
+async def _respond_yaml(
+    services: Services, content: Stored | Published, headers: Mapping[str, str] = MappingProxyType({})
+) -> Response:
+    text = content.yaml
+    if text is None:
+        text = await services.plans.call(content.customer_id, render_yaml, content.definition)
+    return Response(text, media_type=YAML_TYPES[0], headers=dict(headers))
 
 
 @router.put("/{workflow_id}", operation_id="saveWorkflow", responses={**CHANGED, **describe_problems(400, 413)})
@@ -190,12 +211,13 @@ async def save_workflow(
     services: ServicesDep,
     caller: Editor,
     response: Response,
+    text: YamlText,
     if_match: IfMatch = None,
 ) -> WorkflowDocument:
     """Replace the definition. The published version stays active until the workflow is activated again."""
     expected = await _read_expected(services, caller, workflow_id, if_match)
     return await _respond_changed(
-        services, await services.workflows.save(caller.customer_id, workflow_id, definition, expected), response
+        services, await services.workflows.save(caller.customer_id, workflow_id, definition, expected, text), response
     )
 
 
@@ -226,12 +248,19 @@ async def list_versions(
     return Page(items=[_make_summary(each) for each in page], next_cursor=next_cursor)
 
 
-@router.get("/{workflow_id}/versions/{version}", operation_id="getVersion", responses=FOUND)
+@router.get(
+    "/{workflow_id}/versions/{version}",
+    operation_id="getVersion",
+    response_model=VersionDocument,
+    responses={200: AS_YAML, **FOUND},
+)
 async def get_version(
-    workflow_id: WorkflowId, version: Version, services: ServicesDep, caller: Reader
-) -> VersionDocument:
-    """Return a published version."""
+    workflow_id: WorkflowId, version: Version, services: ServicesDep, caller: Reader, as_yaml: PrefersYaml
+) -> VersionDocument | Response:
+    """Return a published version; with `Accept: application/yaml` its text, as for the current definition."""
     published = await services.workflows.get_version(caller.customer_id, workflow_id, version)
+    if as_yaml:
+        return await _respond_yaml(services, published)
     return VersionDocument(**_make_summary(published).model_dump(), definition=published.definition)
 
 

@@ -59,16 +59,21 @@ class Workflows:
         self.plans = plans
         self.reconciler = reconciler
 
-    async def create(self, customer_id: str, definition: Mapping[str, Any], by: str) -> Stored:
-        """Store a new definition as a draft; raises DefinitionInvalid and WorkflowExists."""
+    async def create(self, customer_id: str, definition: Mapping[str, Any], by: str, yaml: str | None = None) -> Stored:
+        """Store a new definition as a draft, and its text; raises DefinitionInvalid and WorkflowExists."""
         content = normalize(definition, str(definition.get("id") or uuid4()))
         await self.plans.make(customer_id, content)
-        return await self.definitions.create(customer_id, content["id"], content, by)
+        return await self.definitions.create(customer_id, content["id"], content, by, yaml)
 
     async def save(
-        self, customer_id: str | None, workflow_id: str, definition: Mapping[str, Any], revision: int | None = None
+        self,
+        customer_id: str | None,
+        workflow_id: str,
+        definition: Mapping[str, Any],
+        revision: int | None = None,
+        yaml: str | None = None,
     ) -> Stored:
-        """Replace the working copy; raises DefinitionInvalid and OperationRefused."""
+        """Replace the working copy and its text; raises DefinitionInvalid and OperationRefused."""
         stored = await self.definitions.get(customer_id, workflow_id)
         _require_not_archived(stored)
         body_id = definition.get("id") or workflow_id
@@ -77,7 +82,7 @@ class Workflows:
             raise DefinitionInvalid([Problem("error", "other_id", "/id", message)])
         content = normalize(definition, workflow_id)
         await self.plans.make(stored.customer_id, content)
-        return await self.definitions.save(stored.customer_id, workflow_id, content, revision)
+        return await self.definitions.save(stored.customer_id, workflow_id, content, revision, yaml)
 
     async def activate(
         self, customer_id: str | None, workflow_id: str, by: str, *, revision: int | None = None, strict: bool = False
@@ -110,7 +115,7 @@ class Workflows:
         _require_not_archived(before)
         older = await self.definitions.get_version(before.customer_id, workflow_id, version)
         plan = await self.plans.make(before.customer_id, {**older.definition, "version": before.version + 1})
-        stored = await self.definitions.publish(before, older.definition, plan.to_json(), by=by, copy_of=version)
+        stored = await self.definitions.publish(before, older.definition, plan.to_json(), by=by, copy_of=older)
         await self.reconciler.settle(stored.customer_id, workflow_id)
         return stored
 

@@ -1,10 +1,12 @@
 """Read YAML that a client sent, in a process of its own: the library takes seconds of processor time for 256 kB."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.jsontools.positions import Position
 from orchestrator.jsontools.source import Source
+from orchestrator.jsontools.yaml_format import FormatChangesValue, dump_yaml
 from orchestrator.jsontools.yaml_source import YamlSyntaxError, parse_yaml
 
 MAX_YAML_BYTES = 262_144
@@ -18,6 +20,14 @@ def read_yaml(text: str) -> tuple[Any, tuple[str, Position, str, str | None] | N
     except YamlSyntaxError as error:
         return None, (error.message, error.position, error.line, error.hint)
     return source.value, None if source.repeated is None else _describe_duplicate(source)
+
+
+def render_yaml(value: Any) -> str:
+    """Return a definition as YAML; as JSON, which is YAML too, where the library cannot write its values."""
+    try:
+        return dump_yaml(value)
+    except FormatChangesValue:
+        return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
 def locate_in_yaml(text: str, pointers: Sequence[str]) -> list[Position]:

@@ -28,6 +28,8 @@ class Stored:
     created_at: datetime
     updated_at: datetime
     created_by: str
+    yaml: str | None = None
+    """The working copy as it was sent, with its comments; `None` where that was JSON."""
 
     @property
     def content_version(self) -> int:
@@ -57,6 +59,8 @@ class Version:
     published_at: datetime
     published_by: str
     copy_of: int | None
+    yaml: str | None = None
+    """The text of the working copy when it was published."""
 
     @property
     def calls(self) -> list["HeldCall"]:

@@ -79,6 +79,7 @@ workflows = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     Column("created_by", Text, nullable=False),
+    Column("yaml", Text),  # the working copy as it was sent, with its comments; null where that was JSON
     Index(None, "customer_id", "updated_at", "id"),
 )
 
@@ -93,6 +94,7 @@ versions = Table(
     Column("published_at", UtcTime, nullable=False),
     Column("published_by", Text, nullable=False),
     Column("copy_of", Integer),  # the version that was published again by a rollback
+    Column("yaml", Text),  # the text of the working copy when it was published
     ForeignKeyConstraint(["customer_id", "workflow_id"], ["workflows.customer_id", "workflows.id"], ondelete="CASCADE"),
 )
 

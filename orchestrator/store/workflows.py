@@ -62,11 +62,13 @@ class Definitions:
         self._heads: TtlCache[tuple[str | None, str], Head] = TtlCache(MAX_HEADS, HEAD_TTL_SECONDS)
 
     @retry_conflicts
-    async def create(self, customer_id: str, workflow_id: str, definition: Mapping[str, Any], by: str) -> Stored:
-        """Store a new definition as a draft; raises WorkflowExists."""
+    async def create(
+        self, customer_id: str, workflow_id: str, definition: Mapping[str, Any], by: str, yaml: str | None = None
+    ) -> Stored:
+        """Store a new definition as a draft, with the text that it was read from; raises WorkflowExists."""
         now = datetime.now(UTC)
         stored = Stored(
-            customer_id, workflow_id, _read_name(definition), "draft", dict(definition), 0, True, 1, now, now, by
+            customer_id, workflow_id, _read_name(definition), "draft", dict(definition), 0, True, 1, now, now, by, yaml
         )
         try:
             async with self.database.write_transaction() as connection:
@@ -126,12 +128,17 @@ class Definitions:
 
     @retry_conflicts
     async def save(
-        self, customer_id: str | None, workflow_id: str, definition: Mapping[str, Any], revision: int | None
+        self,
+        customer_id: str | None,
+        workflow_id: str,
+        definition: Mapping[str, Any],
+        revision: int | None,
+        yaml: str | None = None,
     ) -> Stored:
         """Replace the working copy, not what is published; raises EditConflict and WorkflowNotFound."""
         async with self.database.write_transaction() as connection:
             stored = await _get(connection, customer_id, workflow_id, lock=True)
-            changed: dict[str, Any] = {"definition": dict(definition), "name": _read_name(definition)}
+            changed: dict[str, Any] = {"definition": dict(definition), "name": _read_name(definition), "yaml": yaml}
             if stored.version:
                 published = await _get_version(connection, stored.customer_id, workflow_id, stored.version)
                 changed["edited"] = _encode_canonical(published.definition) != _encode_canonical(definition)
@@ -156,19 +163,21 @@ class Definitions:
         plan: Mapping[str, Any],
         *,
         by: str,
-        copy_of: int | None = None,
+        copy_of: Version | None = None,
     ) -> Stored:
         """Publish the next version and request its trigger; raises EditConflict and WebhookTaken.
 
         Publishing an older version again (`copy_of`) does not touch a working copy with unpublished changes.
         """
+        yaml = before.yaml if copy_of is None else copy_of.yaml
         version = before.version + 1
-        published = {"definition": dict(definition), "plan": dict(plan), "published_by": by, "copy_of": copy_of}
+        published = {"definition": dict(definition), "plan": dict(plan), "published_by": by, "yaml": yaml}
         row = {"customer_id": before.customer_id, "workflow_id": before.id, "version": version, **published}
+        row["copy_of"] = None if copy_of is None else copy_of.version
         status = PAUSED if copy_of is not None and before.status == PAUSED else ACTIVE
         changed: dict[str, Any] = {"version": version, "status": status}
         if copy_of is None or not before.edited:
-            changed |= {"definition": dict(definition), "name": _read_name(definition), "edited": False}
+            changed |= {"definition": dict(definition), "name": _read_name(definition), "edited": False, "yaml": yaml}
         async with self.database.write_transaction() as connection:
             stored = await _change(connection, before, before.revision, **changed)
             await connection.execute(insert(versions).values(published_at=datetime.now(UTC), **row))

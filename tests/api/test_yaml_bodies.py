@@ -110,3 +110,43 @@ async def test_a_wrong_field_of_yaml_is_named_as_in_json(api: httpx.AsyncClient)
 
     assert answers[0]["errors"] == answers[1]["errors"] != []
     assert answers[0].get("hint") == answers[1].get("hint")
+
+
+async def read_yaml(api: httpx.AsyncClient, path: str) -> str:
+    answer = await api.get(path, headers={"accept": "application/yaml"})
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/yaml"), answer.text
+    return answer.text
+
+
+async def test_yaml_is_given_back_as_it_was_written(api: httpx.AsyncClient) -> None:
+    first, second = f"# first\nid: kept\n{DEFINITION}", f"# second\nid: kept\nvariables: {{x: 1}}\n{DEFINITION}"
+    await api.post("/workflows", content=first, headers=YAML)
+    await api.post("/workflows/kept/activate")
+    await api.put("/workflows/kept", content=second, headers=YAML)
+    changed = await read_yaml(api, "/workflows/kept")
+    await api.post("/workflows/kept/activate")
+    versions = [await read_yaml(api, f"/workflows/kept/versions/{number}") for number in (1, 2)]
+    await api.post("/workflows/kept/rollback", json={"version": 1})
+    back = [await read_yaml(api, path) for path in ("/workflows/kept", "/workflows/kept/versions/3")]
+
+    assert (changed, versions, back) == (second, [first, second], [first, first])
+    etags = [
+        (await api.get("/workflows/kept", headers={"accept": kind})).headers["etag"]
+        for kind in ("application/yaml", "application/json")
+    ]
+    assert etags[0] == etags[1]
+
+
+async def test_a_definition_that_was_changed_as_json_is_written_as_yaml_again(api: httpx.AsyncClient) -> None:
+    await api.post("/workflows", content=f"# mine\nid: mixed\n{DEFINITION}", headers=YAML)
+    document = (await api.get("/workflows/mixed")).json()
+    await api.put("/workflows/mixed", json={**document, "description": "of JSON"})
+
+    text = await read_yaml(api, "/workflows/mixed")
+    again = await api.put("/workflows/mixed", content=text, headers=YAML)
+
+    assert "# mine" not in text
+    assert "description: of JSON" in text
+    assert "run_count" not in text
+    assert again.json()["description"] == "of JSON"
+    assert await read_yaml(api, "/workflows/mixed") == text

@@ -41,7 +41,7 @@ async def test_publishing_a_workflow_installs_the_schedules_again_that_start_its
         assert row is not None
         await triggers.mark_applied(row)
 
-    await definitions.publish(callee, callee.definition, PLAN, by="ada", copy_of=1)
+    await definitions.publish(callee, callee.definition, PLAN, by="ada")
 
     assert [row.workflow_id for row in await triggers.list_pending()] == ["live"]
 
@@ -124,7 +124,8 @@ async def test_a_rollback_does_not_touch_unpublished_edits(definitions: Definiti
     first = await publish(definitions, n=1)
     edited = await definitions.save("acme", "w", {**first.definition, "n": 2}, None)
 
-    back = await definitions.publish(edited, first.definition, PLAN, by="ada", copy_of=1)
+    older = await definitions.get_version("acme", "w", 1)
+    back = await definitions.publish(edited, first.definition, PLAN, by="ada", copy_of=older)
 
     assert (back.version, back.definition["n"], back.edited) == (2, 2, True)
     assert (await definitions.get_version("acme", "w", 2)).copy_of == 1
