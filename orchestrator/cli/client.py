@@ -21,6 +21,7 @@ PREFIX = "/api/v1"
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 PAGE = 500
 MAX_WAITS = 3
+YAML = "application/yaml"
 MAX_WAIT_SECONDS = 60.0
 KEY_NEEDED = (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN)
 POLL_SECONDS, MAX_POLL_SECONDS = 0.1, 1.0
@@ -74,17 +75,28 @@ class ApiClient:
         *,
         params: Mapping[str, Any] | None = None,
         json: Any = None,
+        yaml: str | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Any:
-        """Send a request and return the JSON of the response, or `None` without one."""
+        """Send a request, with a body in JSON or YAML, and return the JSON of the response, or `None` without one."""
+        sent = dict(headers or {}) | ({} if yaml is None else {"content-type": YAML})
+        response = self._request(method, path, params, json=json, content=yaml, headers=sent)
+        return self._parse(response) if response.content else None
+
+    def read_yaml(self, path: str, **params: Any) -> str:
+        """Read a document as YAML."""
+        return self._request("GET", path, params, headers={"accept": YAML}).text
+
+    def _request(self, method: str, path: str, params: Mapping[str, Any] | None, **request: Any) -> httpx.Response:
+        """Send a request, again where the service is busy; raises the error that the response describes."""
         present = {name: value for name, value in (params or {}).items() if value is not None}
         for wait in range(self.max_waits + 1):
-            response = self._send(method, path, params=present, json=json, headers=dict(headers or {}))
+            response = self._send(method, path, params=present, **request)
             if response.status_code != httpx.codes.TOO_MANY_REQUESTS or wait == self.max_waits:
                 break
             time.sleep(min(_read_seconds(response.headers.get("retry-after")), MAX_WAIT_SECONDS))
         if response.is_success:
-            return self._parse(response) if response.content else None
+            return response
         raise self._make_error(response)
 
     def get(self, path: str, **params: Any) -> Any:

@@ -10,13 +10,21 @@ from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.model.definition import SERVICE_KEYS
 
 
-def write_definitions(documents: Sequence[Document], folder: Path, *, force: bool) -> list[Path]:
-    """Write each definition to `ID.json`; return the absolute paths. Raises UsageError before the first is written."""
-    files = {folder.resolve() / f"{document['id']}.json": _format_document(document) for document in documents}
+def write_definitions(
+    documents: Sequence[Document], folder: Path, *, force: bool, yaml: Sequence[str] | None = None
+) -> list[Path]:
+    """Write each definition to `ID.json`, or its text to `ID.yaml`; return the absolute paths.
+
+    Raises UsageError before the first is written.
+    """
+    ending = "json" if yaml is None else "yaml"
+    texts = [_format_document(document) for document in documents] if yaml is None else yaml
+    names = [folder.resolve() / f"{document['id']}.{ending}" for document in documents]
+    files = dict(zip(names, texts, strict=True))
     if len(files) < len(documents):
         raise UsageError("workflows of several customers have the same id", hint="choose one with --customer")
     for file, text in files.items():
-        if not force and file.exists() and _read(file) != json.loads(text):
+        if not force and file.exists() and _read(file) != (json.loads(text) if yaml is None else text):
             raise UsageError(f"{file} differs from what is stored", hint="--force replaces it")
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -37,6 +45,7 @@ def _format_document(document: Document) -> str:
 
 def _read(file: Path) -> object:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        text = file.read_text(encoding="utf-8")
+        return json.loads(text) if file.suffix == ".json" else text
     except (OSError, ValueError):
         return None

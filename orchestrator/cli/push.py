@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from orchestrator.cli.client import ApiClient, Document, parse_problem, quote_id
 from orchestrator.cli.environment import load_actions
@@ -12,6 +12,7 @@ from orchestrator.cli.files import LoadedFile
 from orchestrator.cli.output import print_note
 from orchestrator.cli.planning import InvalidFileError, format_count, show_problems
 from orchestrator.errors import OrchestratorError, Problem
+from orchestrator.jsontools.documents import YAML_ENDINGS
 from orchestrator.jsontools.pointer import find_value
 from orchestrator.model.definition import SERVICE_KEYS
 from orchestrator.planner.calls import find_callees
@@ -69,9 +70,13 @@ def _push_file(client: ApiClient, file: LoadedFile, customer: str | None, *, act
     params, workflow_id = {"customer_id": customer}, _get_id(file)
     path = f"/workflows/{quote_id(workflow_id)}"
     change: Literal["created", "updated", "unchanged"]
+    yaml = _get_yaml(file)
     try:
         document = client.get(path, **params)
-        change = "unchanged" if _get_content(document) == _get_content(file.value) else "updated"
+        is_same = _get_content(document) == _get_content(file.value)
+        # The comments of a YAML file are stored as well.
+        is_same = is_same and (yaml is None or client.read_yaml(path, **params) == yaml)
+        change = "unchanged" if is_same else "updated"
     except ApiError as error:
         if error.code != "workflow_not_found":
             raise
@@ -79,10 +84,20 @@ def _push_file(client: ApiClient, file: LoadedFile, customer: str | None, *, act
     if not dry_run:
         if change != "unchanged":
             method, target = ("POST", "/workflows") if document is None else ("PUT", path)
-            document = client.request(method, target, params=params, json=file.value)
+            body: dict[str, Any] = {"json": file.value} if yaml is None else {"yaml": yaml}
+            document = client.request(method, target, params=params, **body)
         if activate:  # an active one too: its schedule may have been deleted in Temporal
             document = client.post(f"{path}/activate", **params)
     return Pushed(change, workflow_id, document)
+
+
+def _get_yaml(file: LoadedFile) -> str | None:
+    """Return the text of a YAML file, unless it is so large that it has to be sent as JSON."""
+    from orchestrator.service.yaml_bodies import MAX_YAML_BYTES
+
+    text = file.source.text
+    is_yaml = file.name.endswith(YAML_ENDINGS) and len(text.encode()) <= MAX_YAML_BYTES
+    return text if is_yaml else None
 
 
 def _archive_others(client: ApiClient, owner: str, kept: set[str], *, dry_run: bool) -> Iterator[Pushed]:

@@ -165,13 +165,16 @@ def pull(
     folder: Annotated[
         Path, typer.Option("--folder", metavar="FOLDER", help="Folder to write to; it is created.")
     ] = Path(),
+    as_yaml: Annotated[
+        bool, typer.Option("--yaml", help="Write YAML: as it was pushed, with its comments, where that was YAML.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace files that differ.")] = False,
     customer: options.Customer = None,
     as_json: options.Json = False,
 ) -> None:
     """Write stored definitions to files.
 
-    They are `ID.json` for each, as `workflows push` reads them.
+    They are `ID.json` for each, or `ID.yaml`, as `workflows push` reads them.
     """
     from orchestrator.cli.pull import write_definitions
 
@@ -179,7 +182,10 @@ def pull(
         documents = [client.get(_get_path(each), customer_id=customer) for each in workflows]
     else:
         documents = client.list_items("/workflows", DEFAULT_LIMIT, customer_id=customer)
-    written = write_definitions(documents, folder, force=force)
+    yaml = None
+    if as_yaml:
+        yaml = [client.read_yaml(_get_path(each["id"]), customer_id=each["customer_id"]) for each in documents]
+    written = write_definitions(documents, folder, force=force, yaml=yaml)
     if as_json:
         print_json([{"id": each["id"], "file": str(path)} for each, path in zip(documents, written, strict=True)])
         return

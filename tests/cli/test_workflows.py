@@ -189,6 +189,22 @@ def test_what_is_pulled_can_be_pushed(command: InProcess, tmp_path: Path) -> Non
     assert json.loads((folder / "w.json").read_text())["customer_id"] == "pulls"
 
 
+def test_yaml_is_pulled_with_its_comments(command: InProcess, tmp_path: Path) -> None:
+    file = tmp_path / "noted.yaml"
+    definition = json.loads(write_definition(tmp_path, "noted").read_text())
+    first = f"# a note\n{json.dumps(definition, indent=1)}\n"
+    file.write_text(first)
+    run_for(command, "notes", "push", file)
+    unchanged = run_for(command, "notes", "push", file)
+    file.write_text(second := first.replace("a note", "another note"))
+    changed = run_for(command, "notes", "push", file)
+    written = run_for(command, "notes", "pull", "noted", "--yaml", "--folder", tmp_path / "pulled")
+
+    assert [line.partition(";")[0] for line in (unchanged, changed)] == ["noted: unchanged", "noted: updated"]
+    assert written == str(tmp_path / "pulled" / "noted.yaml")
+    assert (tmp_path / "pulled" / "noted.yaml").read_text() == second
+
+
 def test_the_customer_of_a_file_is_used_or_refused(command: InProcess, tmp_path: Path) -> None:
     """The customer of the file was ignored."""
     file = write_definition(tmp_path, "w", customer_id="named")
