@@ -59,6 +59,10 @@ console/node_modules: console/package.json console/package-lock.json
 bench: $(READY) ## Measure the engine beside hand-written workflows
 	$(BIN)/python -m benchmarks
 
+.PHONY: bench-quick
+bench-quick: $(READY) ## Run each measurement a few times: fails where a result is wrong, never on times
+	$(BIN)/python -m benchmarks --quick
+
 define resolve
 echo 'setuptools>=77' | $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	--generate-hashes --no-header --no-annotate --no-emit-index-url $(1) pyproject.toml - --output-file $(2)

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 from temporalio import activity, workflow
@@ -137,6 +137,7 @@ WORKFLOWS = [HandSequence, HandLocal, HandChain, HandFanOut, HandChildren]
 class Case:
     """One comparison."""
 
+    kind: Literal["regular", "local", "fused"]
     name: str
     hand: str
     count: int
@@ -187,19 +188,24 @@ def build_loop(count: int, **more: Any) -> dict[str, Any]:
 
 def list_cases(quick: bool) -> list[Case]:
     """Return the comparisons; fewer repeats if `quick`."""
-    few = 3 if quick else 15
-    many = 100 if quick else 1000
+    few, one, two = (1, 1, 1) if quick else (15, 60, 2)
+    many = 20 if quick else 1000
+    at_once, runs = (4, 4) if quick else (50, 100)
+    ten, ten_fused = build_sequence(10), build_sequence(10, **LOCAL)
+    fan, children, fan_fused = (
+        build_fan_out(20, "inline"), build_fan_out(20, "child"), build_fan_out(20, "inline", **LOCAL)
+    )  # fmt: skip
     return [
-        Case("one step", "HandSequence", 1, build_sequence(1), 10 if quick else 60, 1),
-        Case("ten steps", "HandSequence", 10, build_sequence(10), few, 10),
-        Case("ten steps, 50 in flight", "HandSequence", 10, build_sequence(10), 1 if quick else 3, 10, 50, 100),
-        Case("ten local steps", "HandLocal", 10, {**build_sequence(10, **LOCAL), **APART}, few, 10),
-        Case("one fused step", "HandChain", 1, build_sequence(1, **LOCAL), 10 if quick else 60, 1),
-        Case("ten fused steps", "HandChain", 10, build_sequence(10, **LOCAL), few, 10),
-        Case("ten fused, 50 in flight", "HandChain", 10, build_sequence(10, **LOCAL), 1 if quick else 3, 10, 50, 100),
-        Case("20 fused branches", "HandChain", 20, build_fan_out(20, "inline", **LOCAL), few, 20),
-        Case("loop of 1,000 fused", "HandChain", many, build_loop(many, **LOCAL), 1 if quick else 2, many),
-        Case("20 branches inline", "HandFanOut", 20, build_fan_out(20, "inline"), few, 20),
-        Case("20 branches as children", "HandChildren", 20, build_fan_out(20, "child"), few, 20),
-        Case("loop of 1,000 steps", "HandSequence", many, build_loop(many), 1 if quick else 2, many),
+        Case("regular", "one step", "HandSequence", 1, build_sequence(1), one, 1),
+        Case("regular", "ten steps", "HandSequence", 10, ten, few, 10),
+        Case("regular", f"ten steps, {at_once} in flight", "HandSequence", 10, ten, two, 10, at_once, runs),
+        Case("regular", "20 branches inline", "HandFanOut", 20, fan, few, 20),
+        Case("regular", "20 branches as children", "HandChildren", 20, children, few, 20),
+        Case("regular", f"loop of {many:,} steps", "HandSequence", many, build_loop(many), two, many),
+        Case("local", "ten local steps", "HandLocal", 10, {**ten_fused, **APART}, few, 10),
+        Case("fused", "one fused step", "HandChain", 1, build_sequence(1, **LOCAL), one, 1),
+        Case("fused", "ten fused steps", "HandChain", 10, ten_fused, few, 10),
+        Case("fused", f"ten fused, {at_once} in flight", "HandChain", 10, ten_fused, two, 10, at_once, runs),
+        Case("fused", "20 fused branches", "HandChain", 20, fan_fused, few, 20),
+        Case("fused", f"loop of {many:,} fused", "HandChain", many, build_loop(many, **LOCAL), two, many),
     ]

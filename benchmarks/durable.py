@@ -93,9 +93,11 @@ async def compare_case(client: Client, case: Case) -> Compared:
         for mine in order:
             (ours if mine else hand).append(await measure_case(client, case, plan if mine else None))
     ratios = [one / other for one, other in zip(ours[1:], hand[1:], strict=True)]
+    run_id = await run_once(client, case, plan)
+    await require_right_result(client, case, run_id)
     return Compared(
         case,
-        Cost(statistics.median(ours[1:]), *await measure_history(client, await run_once(client, case, plan))),
+        Cost(statistics.median(ours[1:]), *await measure_history(client, run_id)),
         Cost(statistics.median(hand[1:]), *await measure_history(client, await run_once(client, case, None))),
         statistics.median(ratios),
     )
@@ -131,6 +133,16 @@ async def run_once(client: Client, case: Case, plan: Plan | None) -> str:
         request_eager_start=True,
     )
     return run_id
+
+
+async def require_right_result(client: Client, case: Case, run_id: str) -> None:
+    """Raise AssertionError where a run has done other work than it was given."""
+    run = await Runs(client, Settings(task_queue=QUEUE)).reader.read_document(run_id)
+    assert (run.status, run.complete) == ("completed", True), (case.name, run.status, run.error)
+    assert run.steps_completed >= case.nodes, (case.name, run.steps_completed)
+    outputs = [step.output_data for step in run.steps if step.node_id.startswith("s")]
+    assert outputs, case.name
+    assert all(output == EXAMPLE for output in outputs), (case.name, outputs)
 
 
 async def measure_history(client: Client, run_id: str) -> tuple[int, int]:

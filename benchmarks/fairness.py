@@ -7,12 +7,12 @@ import asyncio
 import statistics
 import tempfile
 import time
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 from benchmarks.cases import EXAMPLE, build_sequence, build_workflow
-from benchmarks.processes import run_command
+from benchmarks.processes import run_worker
 from orchestrator.model.plan import Plan
 from orchestrator.planner.planner import check
 from orchestrator.settings import Settings
@@ -25,7 +25,6 @@ NOISY_NODES = 5_000_000
 WARM_UP = 5
 SETTLE_SECONDS = 10.0
 WAIT_SECONDS = 300.0
-READY = "worker polls "
 
 
 async def measure_fairness(quick: bool) -> dict[str, str]:
@@ -42,7 +41,7 @@ async def _measure(workers: int, count: int) -> str:
             settings = Settings(home=Path(home), temporal_address=server.address, task_queue="bench")
             runs = Runs(await connect(settings), settings)
             for _ in range(workers):
-                await stack.enter_async_context(_run_worker(settings))
+                await stack.enter_async_context(run_worker(settings))
             small = _plan(build_sequence(10), "small")
             idle = await _measure_runs(runs, small, WARM_UP + count)
             noisy = _plan(_build_noisy(), "noisy")
@@ -73,7 +72,3 @@ async def _measure_runs(runs: Runs, plan: Plan, count: int) -> list[float]:
         await asyncio.wait_for(runs.client.get_workflow_handle(started.id).result(), WAIT_SECONDS)
         times.append(time.perf_counter() - start)
     return times
-
-
-def _run_worker(settings: Settings) -> AbstractAsyncContextManager[str]:
-    return run_command("worker", settings, {"ORCHESTRATOR_ACTION_MODULES": "benchmarks.cases"}, READY)

@@ -4,11 +4,11 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from orchestrator.settings import Settings
 
-START_SECONDS = 60.0
+START_SECONDS = 300.0
 
 
 @asynccontextmanager
@@ -35,3 +35,8 @@ async def run_command(
     finally:
         process.terminate()
         await process.wait()
+
+
+def run_worker(settings: Settings) -> AbstractAsyncContextManager[str]:
+    """Run a worker with the action of the benchmarks."""
+    return run_command("worker", settings, {"ORCHESTRATOR_ACTION_MODULES": "benchmarks.cases"}, "worker polls ")

@@ -1,0 +1,80 @@
+"""Print measurements within 80 columns, on a terminal and into a file alike."""
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.durable import Compared
+from benchmarks.long_loops import LoopCost
+from benchmarks.run_lists import ListTime
+
+COLUMNS = 80
+KINDS = {
+    "regular": "Regular steps, compared with activities",
+    "local": "Local steps, compared with local activities",
+    "fused": "Fused steps, compared with one local activity for all",
+}
+
+
+def print_results(figures: Mapping[str, float | str], compared: Sequence[Compared]) -> None:
+    """Print the comparisons by kind, and then the other figures, one a line."""
+    console = open_console()
+    for kind, title in KINDS.items():
+        rows = [one for one in compared if one.case.kind == kind]
+        if rows:
+            console.print(_build_table(rows))
+            ratios = sorted(one.ratio for one in rows)
+            console.print(f"{title}: {ratios[0]:.2f} to {ratios[-1]:.2f} times\n")
+    for name, value in figures.items():
+        text = value if isinstance(value, str) else f"{value:,.2f}" if value < 10 else f"{value:,.0f}"
+        console.print(f"{name}: {text}")
+
+
+def print_lists(times: Sequence[ListTime]) -> None:
+    """Print how long lists take, the slowest first, and the plan of the slowest."""
+    table = Table("50 runs by", "rows", "p50 ms", "p95 ms")
+    ordered = sorted(times, key=lambda each: each.p95, reverse=True)
+    for each in ordered:
+        table.add_row(each.name, str(each.rows), f"{each.p50:.1f}", f"{each.p95:.1f}")
+    console = open_console()
+    console.print(table)
+    for each in ordered[:3]:
+        console.print(f"{each.name}\n{each.plan}")
+
+
+def print_loops(costs: Sequence[LoopCost]) -> None:
+    """Print what long loops have cost."""
+    table = Table("loop", "passes", "a second", "MB", "half", "end", "events", "bytes each", box=None, pad_edge=False)
+    for one in costs:
+        memory = (f"{size:,.0f}" for size in (one.memory.start, one.memory.half, one.memory.end))
+        pace = f"{one.passes / one.seconds:,.0f}"
+        table.add_row(one.kind, f"{one.passes:,}", pace, *memory, f"{one.events:,}", f"{one.bytes_each:,.0f}")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    if costs:
+        open_console().print(table)
+
+
+def open_console() -> Console:
+    """Return a console of 80 columns that adds neither colors nor markup."""
+    return Console(width=COLUMNS, highlight=False, markup=False, color_system=None)
+
+
+def _build_table(rows: Sequence[Compared]) -> Table:
+    table = Table("ms for each run", "ours", "by hand", "ratio", "events", "by hand", "bytes", box=None, padding=(0, 1))
+    table.pad_edge = False
+    for one in rows:
+        table.add_row(
+            one.case.name,
+            f"{one.ours.seconds * 1000:,.1f}",
+            f"{one.hand.seconds * 1000:,.1f}",
+            f"{one.ratio:.2f}",
+            f"{one.ours.events:,}",
+            f"{one.hand.events:,}",
+            f"{one.ours.size / one.hand.size:.2f}",
+        )
+    for column in table.columns[1:]:
+        column.justify = "right"
+        column.no_wrap = True
+    return table
