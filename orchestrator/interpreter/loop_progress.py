@@ -9,7 +9,7 @@ from orchestrator.errors import StepFailed
 from orchestrator.interpreter.child_results import BatchEnd
 from orchestrator.interpreter.frames import IterationResult, LoopFrame
 from orchestrator.interpreter.variables import Data
-from orchestrator.model.plan import Loop
+from orchestrator.model.plan import Loop, Node
 from orchestrator.model.run import ErrorDocument
 
 MAX_ERRORS = 100
@@ -129,6 +129,17 @@ def count_failures(progress: LoopFrame) -> int:
     """Return how many iterations have failed, those included that wait for an earlier one to end."""
     unmerged = sum(1 for result in progress.ended.values() if result.error is not None)
     return progress.failed + unmerged + sum(end.failed for end in progress.list_unmerged_batches())
+
+
+def count_items(node: Node | None, progress: LoopFrame) -> dict[str, int] | None:
+    """Return how far a loop has come, in iterations: `{count, succeeded, failed}`; `None` where its end is unknown."""
+    count = count_iterations(node, progress) if isinstance(node, Loop) else None
+    if count is None:
+        return None
+    ended = progress.index - progress.first + len(progress.ended)
+    ended += sum(end.count for end in progress.list_unmerged_batches())
+    failed = count_failures(progress)
+    return {"count": count - progress.first, "succeeded": ended - failed, "failed": failed}
 
 
 def has_too_many_failures(progress: LoopFrame) -> bool:

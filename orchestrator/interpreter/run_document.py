@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from orchestrator.interpreter.frames import LoopFrame
+from orchestrator.interpreter.loop_progress import count_items
 from orchestrator.interpreter.passes import iterate_passes
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step
@@ -15,6 +17,7 @@ from orchestrator.model.run import (
     Run,
     RunInfo,
     Status,
+    StepDocument,
     find_owner,
     format_timestamp,
     summarize_run,
@@ -87,6 +90,17 @@ def derive_status(state: RunState) -> Status:
     return "waiting" if leaves and all(step.status == "waiting" for step in leaves) else "running"
 
 
+def _list_steps(plan: Plan, state: RunState) -> list[StepDocument]:
+    """Return the steps, those of loops in progress with how far they have come."""
+    steps = [step.to_document() for step in state.list_steps()]
+    loops = [node for node in state.frame.iterate_open_nodes() if isinstance(node, LoopFrame)]
+    if not loops:
+        return steps
+    nodes = {node.id: node for node in iterate_nodes(plan.scope)}
+    progress = {each.step.id: count_items(nodes.get(each.step.node_id), each) for each in loops}
+    return [step.model_copy(update={"progress": progress.get(step.id)}) for step in steps]
+
+
 def build_run_document(plan: Plan, info: RunInfo, state: RunState) -> Run:
     """Return the run document of this flow alone; the client adds the steps of child branches."""
     context = state.data.context
@@ -99,7 +113,7 @@ def build_run_document(plan: Plan, info: RunInfo, state: RunState) -> Run:
         trigger_data=context.get("trigger"),
         input_data=context.get("input"),
         context={name: value for name, value in context.items() if name not in RESERVED},
-        steps=[step.to_document() for step in state.log],
+        steps=_list_steps(plan, state),
         current_node_id=leaf.node_id if leaf else None,
         error=state.failure.message if state.failure else None,
         failure=state.failure and state.failure.to_json(),

@@ -133,6 +133,18 @@ class RunState:
         step.close(status, now)
         self.open.pop(step.id, None)
         self.completed += 1
+        if self._may_have_left_log(step) and not any(each is step for each in self.log):
+            self.log.extend((step,))  # not begun again: a watched log notes what is appended
+
+    def list_steps(self) -> list[Step]:
+        """Return the steps to show: the newest, and older ones in progress, such as the loop that newer ones are in."""
+        older = [step for step in self.open.values() if self._may_have_left_log(step)]
+        logged = {id(step) for step in self.log} if older else set()
+        steps = [*(step for step in older if id(step) not in logged), *self.log]
+        return sorted(steps, key=lambda step: step.number)
+
+    def _may_have_left_log(self, step: Step) -> bool:
+        return self.started - step.number >= (self.log.maxlen or 1)
 
     def to_json(self, *, with_log: bool = False) -> dict[str, Any]:
         """Return the state as JSON; it can be resumed where the frame is at rest.

@@ -119,6 +119,9 @@ class StepDocument(Document):
         None, description="What a condition compared, the values that it saw, and the port that it took."
     )
     reused: bool = Field(False, description="Done by the run that this one is a rerun of, and not done again.")
+    progress: dict[str, int] | None = Field(
+        None, description="Of a loop in progress, if its number of iterations is known: `{count, succeeded, failed}`."
+    )
 
 
 class CalledVersion(Document):

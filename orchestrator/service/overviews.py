@@ -42,7 +42,7 @@ class StepLine(BaseModel):
     error_type: str | None = Field(None, description="Type of its error.")
     error: str | None = Field(None, description="The first 300 characters of the message of its error.")
     decision: Any = Field(None, description="What it compared, the values that it saw, and the port that it took.")
-    items: dict[str, int] | None = Field(None, description="Of a loop that has ended: `{count, succeeded, failed}`.")
+    items: dict[str, int] | None = Field(None, description="Of a loop: `{count, succeeded, failed}`.")
     reused: bool = Field(False, description="Done by the run that this one is a rerun of, and not done again.")
 
 
@@ -137,8 +137,9 @@ def select_steps(
 @lru_cache(maxsize=10_000)
 def _split_path(path: str) -> tuple[tuple[str, int], ...]:
     """Return the loops and parallels that a path goes through: `each[2]/fan~1[0]` is `(each, 2), (fan, 0)`."""
-    parts = (part.rpartition("[") for part in path.split("/")) if path else ()
-    return tuple((OPERATOR_RETRY.sub("", owner), int(index.rstrip("]"))) for owner, _, index in parts)
+    parts = (part.removesuffix("]").rpartition("[") for part in path.split("/"))
+    # The path of a batch, `each[500..999]`, is in no iteration.
+    return tuple((OPERATOR_RETRY.sub("", owner), int(index)) for owner, _, index in parts if index.isdecimal())
 
 
 def summarize_run_steps(run: Run, iterations: Mapping[str, int], newest: int) -> Overview:
@@ -161,7 +162,7 @@ def _make_line(step: StepDocument) -> StepLine:
         | {
             "error": shorten(str(error["message"]), MAX_MESSAGE) if error.get("message") else None,
             "error_type": error.get("error_type"),
-            "items": _count_items(step.output_data) if step.completed_at else None,
+            "items": _count_items(step.output_data) if step.completed_at else step.progress,
         }
     )
 

@@ -231,6 +231,24 @@ async def test_steps_are_selected_and_summed_up(api: httpx.AsyncClient) -> None:
     assert refused.status_code == 422
 
 
+async def test_a_loop_in_progress_says_how_far_it_has_come(api: httpx.AsyncClient) -> None:
+    """Its step was not in the document once more than `step_log_limit` steps had begun after it."""
+    nodes = {"each": {"type": "loop", "collection": [1, 2, 3], "body": ["a"]}, "a": {"type": "set"}, "hear": WAIT}
+    edges = ("trigger -> each", "a -> hear")
+    run_id = await start_run(api, nodes, *edges, settings={"step_log_limit": 1})
+
+    async def find_progress() -> dict[str, int] | None:
+        nodes = (await api.get(f"/runs/{run_id}/overview")).json()["nodes"]
+        items = next((node["first"]["items"] for node in nodes if node["node_id"] == "each"), None)
+        return items if items and items["succeeded"] else None
+
+    await wait_for_status(api, run_id, "waiting")
+    assert (await api.post(f"/runs/{run_id}/events/go")).status_code == 202
+
+    assert await wait_until(find_progress) == {"count": 3, "succeeded": 1, "failed": 0}
+    await api.post(f"/runs/{run_id}/terminate")
+
+
 async def test_input_and_output_are_objects_where_empty(api: httpx.AsyncClient) -> None:
     """Clients read `input_data.x` and `output_data.x` without asking first; both were null."""
     run_id = await start_run(api, {"note": {"type": "end"}}, "trigger -> note")

@@ -68,7 +68,7 @@ def read_flow(workflow_id: str, events: Sequence[HistoryEvent]) -> FlowReading:
             add_attempts(limit_document(run), events),
             list(flow.effects.children.branches),
             paused=flow.effects.paused,
-            numbers=[step.number for step in flow.state.log],
+            numbers=[step.number for step in flow.state.list_steps()],
             drops=flow.state.drops,
             step_limit=flow.plan.step_log_limit,
             continues=_find_continued(events[0]),
@@ -142,7 +142,7 @@ def _read_first_event(workflow_id: str, event: HistoryEvent) -> FlowReading:
         build_run_document(plan, info, state),
         list(request.get("branches", ())),
         has_started=False,
-        numbers=[step.number for step in state.log],
+        numbers=[step.number for step in state.list_steps()],
         step_limit=plan.step_log_limit,
         continues=_find_continued(event),
     )
