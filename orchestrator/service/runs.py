@@ -7,7 +7,7 @@ import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from activities.registry import Registry
@@ -28,6 +28,12 @@ from orchestrator.temporal.client.runs import Runs
 logger = logging.getLogger(__name__)
 MAX_OWNERS = 10_000
 MAX_AWAITED = 1_000
+
+
+@lru_cache(maxsize=1)
+def _decompress(document: bytes) -> Run:
+    """Return an archived document: the last one is kept, as a page reads several parts of the same run."""
+    return decompress_document(document)
 
 
 class Operations:
@@ -72,7 +78,7 @@ class Operations:
         if archived is None:
             return None
         try:
-            run = await asyncio.to_thread(decompress_document, archived)
+            run = await asyncio.to_thread(_decompress, archived)
         except (ValueError, RecursionError, zlib.error):
             logger.exception("the archived document of run %s cannot be decoded", run_id)
             return None
