@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Locator, Page, expect
 
 from orchestrator.service.services import Services
 from tests.api.support import serve_api, wait_for_status
@@ -105,6 +105,36 @@ async def test_a_run_is_approved_at_phone_width(
 
         assert width <= 390, "nothing is wider than the phone"
     assert (await api.get(f"/runs/{run_id}")).json()["status"] == "completed"
+
+
+async def test_long_names_are_no_wider_than_the_page(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    world.script({"http.request": REFUSED}, customer)
+    long = "Averylongnamewithoutanyspace" * 6
+    nodes = [{**node, "name": f"{node['id']}{long}"} for node in ORDER["nodes"]]
+    await activate(api, {**ORDER, "name": long, "nodes": nodes, "settings": {"on_error": "pause"}})
+    run_id = await start(api, "order", amount=5, lines=[1])
+    await wait_for_status(api, run_id, "waiting")
+    await api.post("/events", json={"name": f"order.{long}", "data": {}})
+    wide = []
+    for path in ("runs", f"runs/{run_id}", "workflows", "workflows/order", "deliveries", "edit/order"):
+        await page.goto(f"/#/{path}")
+        await expect(page.locator("main h1")).to_be_visible()
+        await expect(page.get_by_role("status").filter(has_text="Loading")).to_have_count(0)
+        for width in (1280, 800, 390):
+            await page.set_viewport_size({"width": width, "height": 900})
+            if await page.evaluate("document.documentElement.scrollWidth") > width:
+                wide.append((path, width))
+            if await measure_right(page.locator("main h1")) > width:
+                wide.append((f"h1 of {path}", width))
+
+    assert wide == []
+
+
+async def measure_right(element: Locator) -> float:
+    """Return where an element ends at the right, with what is cut off."""
+    return float(await element.evaluate("each => each.getBoundingClientRect().left + each.scrollWidth"))
 
 
 async def test_an_administrator_chooses_the_customer(browser: Browser, world: World, home: Path) -> None:

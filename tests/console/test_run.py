@@ -318,9 +318,9 @@ async def test_a_run_marks_where_it_left_the_usual_path(
 
     await page.get_by_role("button", name="left the usual path at “Large order?”").click()
     await expect(page.get_by_text("1 of the last 11 runs that came here left by “true”")).to_be_visible()
-    await expect(page.get_by_text("true · 9 %")).to_be_visible()
+    await expect(page.get_by_text("true 9 %")).to_be_visible()
     await page.goto(f"/#/runs/{usual[0]}")
-    await expect(page.get_by_text("false · 91 %")).to_be_visible()
+    await expect(page.get_by_text("false 91 %")).to_be_visible()
     await expect(page.get_by_text("left the usual path")).to_be_hidden()
 
 
@@ -339,7 +339,11 @@ async def test_a_run_in_progress_is_repaired_and_shows_who_did_what(
     await dialog.get_by_role("button", name="Set variables").click()
     await page.get_by_role("button", name="Charge card, action, to come").click()
     await page.get_by_role("button", name="Give a result…").click()
+    result = {"status": 200, "headers": {}, "body": {"paid": "by hand"}}
     await dialog.get_by_label("Result (JSON)").fill('{"paid": "by hand"}')
+    await dialog.get_by_role("button", name="Give a result").click()
+    await expect(dialog.get_by_role("alert")).to_contain_text("status")
+    await dialog.get_by_label("Result (JSON)").fill(json.dumps(result))
     await dialog.get_by_role("button", name="Give a result").click()
     await expect(dialog).to_be_hidden()
     await page.get_by_role("button", name="Ask the manager, wait").click()
@@ -360,7 +364,7 @@ async def test_a_run_in_progress_is_repaired_and_shows_who_did_what(
     run = (await api.get(f"/runs/{run_id}")).json()
     assert run["context"]["rate"] == 2
     charge = next(step for step in run["steps"] if step["node_id"] == "charge")
-    assert charge["output_data"] == {"paid": "by hand"}
+    assert charge["output_data"] == result
 
 
 async def test_a_run_is_run_again_from_a_step_in_an_iteration_and_only_for_its_failed_items(

@@ -109,7 +109,7 @@ interface EdgeProps {
 }
 
 function EdgeLine({ edge, state = "open", note }: EdgeProps) {
-  const label = [edge.label, note].filter(Boolean).join(" · ");
+  const label = [edge.label, note].filter(Boolean).join(" ");
   const path = useMemo(() => roundCorners(edge.points), [edge]);
   return (
     <g class={`edge ${state}`} aria-hidden="true">

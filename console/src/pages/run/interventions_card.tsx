@@ -6,7 +6,7 @@ import type { RepairKind } from "./repairs";
 const SHOWN = 20;
 
 interface Intervention {
-  kind: RepairKind | "resolve" | "pause" | "resume";
+  kind: RepairKind | "resolve" | "pause" | "resume" | "migrate";
   at: string;
   by: string;
   reason: string;
@@ -15,6 +15,9 @@ interface Intervention {
   path: string;
   names: string[];
   action: string | null;
+  /** The version that the run was to move to, and why it has stayed with its own. */
+  version: number | null;
+  refused: string[];
 }
 
 const DEEDS: Record<Intervention["kind"], string> = {
@@ -27,10 +30,15 @@ const DEEDS: Record<Intervention["kind"], string> = {
   resolve: "resolved",
   pause: "paused the run",
   resume: "resumed the run",
+  migrate: "moved the run",
 };
 
 /** Return what was done, in words: `edited parameters of “Charge card”: url`. */
-function describeIntervention({ kind, node_id: node, path, names, action }: Intervention, nameOf: (id: string) => string): string {
+function describeIntervention(intervention: Intervention, nameOf: (id: string) => string): string {
+  const { kind, node_id: node, path, names, action, version, refused } = intervention;
+  if (kind === "migrate") {
+    return refused.length > 0 ? `could not move the run to version ${version}: ${refused.join("; ")}` : `moved the run to version ${version}`;
+  }
   const target = node ? ` “${nameOf(node)}”` : "";
   const details = [...names, action ?? ""].filter(Boolean).join(", ");
   return `${DEEDS[kind] ?? kind}${target}${path ? ` (${path})` : ""}${details ? `: ${details}` : ""}`;

@@ -33,7 +33,8 @@ function groupWaits(waits: Wait[]): Wait[][] {
     const name = isAlike ? JSON.stringify([wait.node_id, wait.event]) : String(index);
     groups.set(name, [...(groups.get(name) ?? []), wait]);
   }
-  return [...groups.values()];
+  // A pause holds whatever else it waits for.
+  return [...groups.values()].sort(([a], [b]) => Number(b?.kind === "paused") - Number(a?.kind === "paused"));
 }
 
 function describeGroup(waits: Wait[], nameOf: NameOf): Need {

@@ -1,5 +1,5 @@
 // What a rerun reuses and runs again: drawn on the graph, and in words before it is confirmed.
-import { useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 import { goTo } from "../../data/address";
 import { makeKey } from "../../data/idempotency";
 import type { Edge, Layout } from "../../data/layout";
@@ -14,9 +14,10 @@ import { type RerunPlan, startRerun } from "./run_actions";
 
 /** Return the states that a plan gives the nodes, in the chosen iterations. */
 export function drawPlan(layout: Layout, plan: RerunPlan, picks: Picks): GraphStates {
+  const first = new Set(plan.begins_at.map(dropVisit));
   const begins = countNodes(plan.begins_at, picks);
-  const again = countNodes(plan.again, picks);
-  const reused = countNodes(plan.reused, picks);
+  const again = countNodes([...plan.begins_at, ...plan.again.filter((id) => !first.has(dropVisit(id)))], picks);
+  const reused = countNodes(plan.reused.filter((id) => !first.has(dropVisit(id))), picks);
   const nodes = new Map<string, NodeState>();
   for (const { id, folded } of layout.boxes) {
     const held = [id, ...folded];
@@ -31,12 +32,17 @@ export function drawPlan(layout: Layout, plan: RerunPlan, picks: Picks): GraphSt
   return { nodes, edges };
 }
 
+/** Return a step ID without the number of the visit: several of them are of the same node in the same iteration. */
+function dropVisit(stepId: string): string {
+  return stepId.replace(/[#~]\d+$/, "");
+}
+
 /** Return the number of steps by node, of those in the chosen iterations. */
 function countNodes(stepIds: string[], picks: Picks): Map<string, number> {
   const counts = new Map<string, number>();
   for (const stepId of stepIds) {
     const end = stepId.lastIndexOf("/");
-    const node = stepId.slice(end + 1).replace(/[#~]\d+$/, "");
+    const node = dropVisit(stepId.slice(end + 1));
     if (isPicked(stepId.slice(0, Math.max(end, 0)), picks)) counts.set(node, (counts.get(node) ?? 0) + 1);
   }
   return counts;
@@ -64,13 +70,19 @@ interface Props {
 /** The banner that asks for confirmation. */
 export function RerunBanner({ run, preview: { target, plan, problem }, nameOf, onClose }: Props) {
   const [key] = useState(makeKey);
+  const section = useRef<HTMLElement>(null);
+  useEffect(() => {
+    // The button that asked for it may be far below.
+    section.current?.scrollIntoView({ block: "nearest" });
+    section.current?.focus({ preventScroll: true });
+  }, []);
   const start = async () => {
     const id = await startRerun(run.id, key, target);
     onClose();
     goTo(["runs", id]);
   };
   return (
-    <section class="card banner run" aria-label="Rerun">
+    <section class="card banner run" aria-label="Rerun" ref={section} tabIndex={-1}>
       <div class="banner-needs">
         {problem && <ProblemNotice problem={problem} />}
         {!problem && !plan && <p class="big">Computing what runs again…</p>}

@@ -29,5 +29,6 @@ function describeWait(wait: Wait): string {
   if (wait.kind === "approval") return `waits for a decision: ${String((wait.approval as { title?: string })?.title ?? "")}`;
   if (wait.kind === "delay") return `waits${until}`;
   if (wait.kind === "paused") return "paused";
+  if (wait.kind === "operator") return `failed and waits for your decision: ${String(wait.error_type ?? "").replaceAll("_", " ")}`;
   return typeof wait.message === "string" ? wait.message : String(wait.kind);
 }

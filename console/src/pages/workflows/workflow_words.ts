@@ -2,6 +2,7 @@
 import type { JsonObject, Workflow } from "../../data/types";
 import type { IconName } from "../../parts/icon";
 import type { Tone } from "../../parts/status";
+import { formatDuration } from "../../parts/time";
 
 export const STATES: Record<Workflow["status"], { word: string; tone: Tone; icon: IconName }> = {
   active: { word: "Active", tone: "ok", icon: "completed" },
@@ -14,7 +15,7 @@ export const STATES: Record<Workflow["status"], { word: string; tone: Tone; icon
 export function describeTrigger(trigger: JsonObject | null | undefined): string {
   switch (trigger?.type) {
     case "schedule":
-      return trigger.cron ? `cron ${String(trigger.cron)}` : `every ${String(trigger.interval_seconds)} s`;
+      return trigger.cron ? `cron ${String(trigger.cron)}` : `every ${formatDuration(1000 * Number(trigger.interval_seconds))}`;
     case "event":
       return `event ${String(trigger.event)}`;
     case "webhook":
