@@ -2,7 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-PARALLEL := -n 2 --dist loadfile# two test processes, each with its own servers; tests that kill processes run alone
+PARALLEL := -n 3 --dist loadfile# three test processes, each with its own servers; tests that kill processes run alone
 PURE := not (temporal or browser or process or thorough or postgresql or chaos or slow)
 READY := $(VENV)/.ready
 
