@@ -29,10 +29,10 @@ def migrate(
     as_json: options.Json = False,
     **selected: Any,
 ) -> None:
-    """Move a run in progress to another version, at its next node boundary.
+    """Move a run in progress to another version of its workflow.
 
-    What is done stays done. Refused with all reasons where the run does not fit the version. Without RUN, all runs of
-    the filter are moved. A dry run of one run exits with 1 where it does not fit.
+    It moves at its next node boundary, and what is done stays done. Refused with all reasons where the run does not fit
+    the version. Without RUN, all runs of the filter are moved. A dry run of one run exits with 1 where it does not fit.
     """
     request = {"version": version, "map": _parse_map(renamed or []), "reason": reason}
     if selects_many(run_id, selected, takes_dry_run=True):
