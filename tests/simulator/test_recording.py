@@ -18,7 +18,7 @@ from tests.simulator.test_coverage import trace_case
 CASES = [
     case
     for case in load_cases()
-    if not (case.resolutions or case.repairs or "refused" in case.expect)
+    if not (case.resolutions or case.repairs or case.move or "refused" in case.expect)
     and case.expect.get("status", "completed") == "completed"
 ]
 GOES_BACK = "rollback"
