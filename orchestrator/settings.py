@@ -154,7 +154,7 @@ class Settings(BaseSettings):
         134_217_728,
         ge=0,
         description="Maximum size of the inputs, results and events of these runs, in bytes; in memory they take one "
-        "to six times as much. The runs that were used the longest time ago are read again with their next task.",
+        "to eight times as much. The runs that were used the longest time ago are read again with their next task.",
     )
     archive_days: float | None = Field(
         None,

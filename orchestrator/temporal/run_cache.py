@@ -3,7 +3,7 @@
 The SDK counts cached runs and has no public way to evict one. `Worker._bridge_worker.request_workflow_eviction` does:
 the run is replayed with its next task, as after a restart. This is the only module that uses it.
 
-In memory a run takes one to six times what it was given: text as much, many small objects the most.
+In memory a run takes one to eight times what it was given: text as much, many small objects the most.
 """
 
 import asyncio
