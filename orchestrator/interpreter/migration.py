@@ -73,7 +73,7 @@ def plan_migration(before: Plan, state: RunState, request: MigrationRequest, now
     fields["context"] = _move_context(before, state, mover)
     fields["compensations"] = [{**each, "node_id": mover.rename(each["node_id"])} for each in fields["compensations"]]
     fields["rewinds"] = {_rename_last(key, mover): count for key, count in state.rewinds.items()}
-    fields["keys"] = {_rename_last(key, mover): value for key, value in state.keys.items()}
+    fields["keys"] = {_rename_step(key, state, mover): value for key, value in state.keys.items()}
     fields["overrides"] = _move_overrides(state, mover)
     problems = _check_limits(state, after, now) + _check_input(before, after, state.data.context.get("input"))
     reasons = [node.reason for node in mover.nodes if node.outcome == "refused"]
@@ -152,12 +152,17 @@ def _rename_last(key: str, mover: FrameMover) -> str:
     return f"{path}{slash}{mover.rename(node_id)}{mark}{visit}"
 
 
+def _rename_step(step_id: str, state: RunState, mover: FrameMover) -> str:
+    """Return the id that a step is to have: one in progress keeps its own."""
+    return step_id if step_id in state.open else _rename_last(step_id, mover)
+
+
 def _move_overrides(state: RunState, mover: FrameMover) -> list[dict[str, Any]]:
-    """Return what operators have decided on later steps of nodes that there still are."""
+    """Return what operators have decided on steps of nodes that there still are."""
     moved = []
     for each in state.overrides:
         if mover.rename(each.node_id) not in mover.known:
             continue
-        step_id = None if each.step_id is None else _rename_last(each.step_id, mover)
+        step_id = None if each.step_id is None else _rename_step(each.step_id, state, mover)
         moved.append(replace(each, node_id=mover.rename(each.node_id), step_id=step_id).to_json())
     return moved

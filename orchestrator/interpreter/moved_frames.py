@@ -87,7 +87,7 @@ class FrameMover:
     def move(self, frame: Frame, fields: dict[str, Any], at: Position) -> None:
         """Rewrite a frame, and those inside it."""
         self.positions[at.path], self.frames[at.path] = at, fields
-        fields["visits"] = {self.rename(name): number for name, number in frame.visits.items()}
+        fields["visits"] = self._move_visits(frame.visits)
         if frame.open is not None:
             self._move_active(frame, fields, at)
             self._move_open(frame.open, fields["open"], at)
@@ -100,6 +100,14 @@ class FrameMover:
             self._add_next(fields["active"], at)
         if not self.before.rewinds:
             fields["changes"] = changes_to_json({})  # the undo log begins here
+
+    def _move_visits(self, visits: Mapping[str, int]) -> dict[str, int]:
+        """Return how often nodes have started, by their new ids.
+
+        A node with the old id of another one counts on from that: steps keep their ids, and with them their keys.
+        """
+        moved = {self.rename(name): number for name, number in visits.items()}
+        return moved | {name: max(number, moved.get(name, 0)) for name, number in visits.items()}
 
     def move_data(self, data: Data, fields: dict[str, Any]) -> None:
         """Rewrite the step results and the undo log of a flow, after the frames that belong to it."""

@@ -3,14 +3,19 @@
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.interpreter.migration import MigrationRequest
+from orchestrator.interpreter.frames import Frame
+from orchestrator.interpreter.leaf_frames import OperatorFrame
+from orchestrator.interpreter.migration import MigrationRequest, plan_migration
+from orchestrator.interpreter.state import RunState
+from orchestrator.interpreter.step_record import Step
 from orchestrator.model.plan import Plan
-from orchestrator.model.run import Run
+from orchestrator.model.run import Run, RunInfo
 from orchestrator.planner.planner import check
 from orchestrator.simulator.simulate import EPOCH, simulate
 from orchestrator.simulator.testing import simulate_interrupted
@@ -21,12 +26,21 @@ QUICK = settings(
     max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
 )
 NEVER = 10**9
+NAMED = {"id": "flow", "name": "flow", "trigger": {"type": "manual"}}
 VERSIONED = ("workflow_version", "interventions")
 
 
 def make_plan(definition: Mapping[str, Any], version: int) -> Plan | None:
     plan = check(definition).plan
     return None if plan is None else plan.model_copy(update={"version": version})
+
+
+def make_work(node_id: str) -> dict[str, Any]:
+    return {"id": node_id, "type": "action", "action": "work"}
+
+
+def make_edges(*ids: str) -> list[dict[str, str]]:
+    return [{"source": source, "target": target} for source, target in pairwise(ids)]
 
 
 def simulate_move(plan: Plan, at: float, request: MigrationRequest, **outside: Any) -> Run:
@@ -120,3 +134,32 @@ def test_a_node_that_was_added_behind_one_to_come_runs() -> None:
 
     check_graph()
     assert counts["ran"] > 0
+
+
+def test_a_node_with_the_old_id_of_another_one_does_not_repeat_the_ids_of_its_steps() -> None:
+    nap = {"id": "nap", "type": "delay", "delay_seconds": 2}
+    old = make_plan({**NAMED, "nodes": [make_work("pay"), nap], "edges": make_edges("trigger", "pay", "nap")}, 1)
+    nodes = [make_work("charge"), nap, make_work("pay")]
+    new = make_plan({**NAMED, "nodes": nodes, "edges": make_edges("trigger", "charge", "nap", "pay")}, 2)
+    assert old is not None
+    assert new is not None
+    moved = simulate_move(old, 1, MigrationRequest(new, {"pay": "charge"}), actions={"work": [{"output": {}}] * 2})
+
+    # A key is that of the ID of a step: with that of the first one, the second payment would not be made.
+    assert [step.id for step in moved.steps] == ["pay", "nap", "pay#2"]
+
+
+def test_a_step_in_progress_keeps_the_key_of_the_run_before() -> None:
+    old = make_plan({**NAMED, "nodes": [make_work("pay")], "edges": make_edges("trigger", "pay")}, 1)
+    new = make_plan({**NAMED, "nodes": [make_work("charge")], "edges": make_edges("trigger", "charge")}, 2)
+    assert old is not None
+    assert new is not None
+    state = RunState.new(old, RunInfo(id="r"), run_input=None, trigger=None, now=EPOCH)
+    state.keys = {"pay": "key", "pay#2": "other"}
+    step = Step("pay", "pay", "", "waiting", EPOCH, 1)
+    state.frame = Frame([], {"pay": 1}, open=OperatorFrame(step, 1, []))
+    state.open = {"pay": step}
+    moved = plan_migration(old, state, MigrationRequest(new, {"pay": "charge"}), EPOCH)
+
+    assert moved.problems == []
+    assert moved.state["keys"] == {"pay": "key", "charge#2": "other"}
