@@ -394,6 +394,21 @@ async def test_a_run_that_has_come_to_where_it_no_longer_fits_stays_and_says_so(
     assert script.list_nodes() == ["end"]
 
 
+async def test_a_run_that_ends_before_its_move_says_that_it_has_not_moved(world: World) -> None:
+    customer, script = world.script({"break": LOCKED})
+    script.gates["a"] = asyncio.Event()
+    nodes = {"a": {"type": "action", "action": "break", "retry": {"maximum_attempts": 1}}}
+    old = make_version(1, nodes, "trigger -> a", customer=customer)
+    run_id = await world.start(old)
+    await wait_until(lambda: has_called(script, "a"))
+    await world.runs.migrate(run_id, MigrationRequest(old.model_copy(update={"version": 2})))
+    script.gates["a"].set()
+    run = await world.wait_for_end(run_id)
+
+    assert (run.status, run.workflow_version, run.moving_to) == ("failed", 1, None)
+    assert run.interventions[0].refused == ["the run has ended"]
+
+
 async def test_a_cancelled_run_does_not_move(world: World) -> None:
     customer, script = world.script()
     script.gates["a"] = asyncio.Event()

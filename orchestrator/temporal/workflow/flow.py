@@ -168,8 +168,10 @@ class Flow:
         if self.migration is None:
             return
         self.migration, self.effects.is_moving = None, False
-        entry = next(entry for entry in reversed(self.state.interventions) if entry["kind"] == "migrate")
-        entry["refused"] = problems
+        # The entry may have left the record, which holds the newest ones.
+        for entry in filter(lambda each: each["kind"] == "migrate", reversed(self.state.interventions)):
+            entry["refused"] = problems
+            break
         self.effects.release()
 
     def _read_copy(self) -> dict[str, Any] | None:

@@ -100,6 +100,8 @@ def require_valid_migration(flow: Flow, message: Any) -> None:
 def _read_migration(flow: Flow, message: Any) -> MigrationRequest:
     if flow.migration is not None:
         raise _refuse(f"the run is about to move to version {flow.migration.plan.version}")
+    if flow.state.failure is not None or flow.state.completed_at is not None:
+        raise _refuse("the run is ending: rerun it on the other version")
     try:
         request = MigrationRequest.from_json(message)
     except MigrationRefused as error:

@@ -226,6 +226,7 @@ async def _run_shielded(flow: Flow, work: Coroutine[Any, Any, Any]) -> Any:
         if not is_discarded():
             if faults:
                 raise faults[0]
+            flow.drop_move(["the run has ended"])
             segments.require_end()
 
 
