@@ -85,7 +85,11 @@ class _Spreading:
         # Child workflows count on their own and are added up after the loop, as branches are.
         self.steps_left = max(run.plan.max_steps - run.state.started, 0)
         self.is_out_of_steps = False
-        self.at_once = min(-(-node.max_concurrency // min(ITERATIONS_AT_ONCE, spread.size)), BATCHES_AT_ONCE)
+        self.at_once = min(
+            -(-node.max_concurrency // min(ITERATIONS_AT_ONCE, spread.size)),
+            -(-self.count // spread.size),  # slots without a batch would leave iterations unused
+            BATCHES_AT_ONCE,
+        )
         self.free_slots = list(range(self.at_once))
         self.slots: dict[int, int] = {}
         """The slot of each batch in progress: it decides how many of the iterations at a time are its own."""
@@ -138,7 +142,7 @@ class _Spreading:
         if result.status == "completed":
             self.batches.ended[index] = end
             self._merge()
-            return has_too_many_failures(self.progress)
+            return has_too_many_failures(self.progress) or self.run.state.started > self.run.plan.max_steps
         if result.status == "failed":
             self._record_failure(index, end, result.error)
         return result.status == "failed"

@@ -49,3 +49,25 @@ def test_results_that_fit_are_all_there() -> None:
     assert run.status == "completed"
     assert [int(item[:-1_000]) for item in find_loop(run).output_data["items"]] == list(range(12))
     assert len(json.dumps(find_loop(run).output_data)) > 12_000
+
+
+def test_a_wide_loop_that_has_used_up_max_steps_begins_no_further_batch() -> None:
+    nodes = {"each": {"type": "loop", "collection": 40, "body": ["a"], "config": {"max_concurrency": 2}}, "a": "work"}
+    raw = {"nodes": nodes, "edges": ["trigger -> each"], "settings": {"max_steps": 6}}
+    run = simulate(limit_batches(check(read_definition(raw, "wide", "wide")).require(), 2))
+
+    assert (run.status, run.error) == ("failed", "the run needs more than max_steps (6) steps")
+    assert run.steps_total < 12
+
+
+def test_all_iterations_at_a_time_run_where_few_batches_have_them() -> None:
+    nodes = {
+        "each": {"type": "loop", "collection": 20, "body": ["a"], "config": {"max_concurrency": 100}},
+        "a": {"type": "delay", "delay_seconds": 60},
+    }
+    raw = {"nodes": nodes, "edges": ["trigger -> each"]}
+    plan = limit_batches(check(read_definition(raw, "wide", "wide")).require(), 10)
+    run = simulate(plan)
+
+    assert run.status == "completed"
+    assert run.duration_ms == 60_000
