@@ -369,9 +369,9 @@ def list_inner_scopes(node: object) -> list[Scope]:
 
 
 MAX_DELAY_SECONDS = 10 * 366 * 86_400.0
+"""Ten years: longer is a mistake in a template."""
 MAX_KEEP_SECONDS = 30 * 86_400.0
 """Longest time for which an event with a key is kept for runs that begin to wait for it."""
-"""Ten years: longer is a mistake in a template."""
 
 
 IN_FLIGHT_LIMIT = 500
