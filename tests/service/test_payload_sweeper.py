@@ -102,6 +102,7 @@ async def test_what_a_killed_start_has_left_is_removed_after_a_day(large: World,
     assert find_objects(large, "order-never-started")
 
     make_old(large, "order-never-started")
+    (folder.root / "default" / ".DS_Store").write_text("of another program")
     await sweeper.sweep()
 
     assert find_objects(large, "order-never-started") == []

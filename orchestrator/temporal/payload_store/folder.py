@@ -54,7 +54,8 @@ class Folder:
     def list_owners(self, namespace: str) -> Iterator[str]:
         """Yield the names of owners."""
         with suppress(FileNotFoundError):
-            yield from (entry.name for entry in os.scandir(self.root / namespace))
+            # Other programs leave files of their own, such as `.DS_Store`.
+            yield from (entry.name for entry in os.scandir(self.root / namespace) if entry.is_dir())
 
     def list_of(self, namespace: str, owner: str) -> list[StoredObject]:
         """Return the objects of an owner, and what killed processes have left of others."""
