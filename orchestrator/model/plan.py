@@ -393,6 +393,18 @@ def takes_latest(plan: Plan) -> bool:
     return any(key.endswith(f"@{LATEST}") for key in plan.workflows)
 
 
+def list_kept_calls(plan: Plan) -> set[str]:
+    """Return the keys of called workflows that a plan reaches by others than those whose latest version it takes."""
+    found: set[str] = set()
+    scopes = [plan.scope]
+    while scopes:
+        for node in iterate_nodes(scopes.pop()):
+            if isinstance(node, Call) and node.workflow not in found and not node.workflow.endswith(f"@{LATEST}"):
+                found.add(node.workflow)
+                scopes.append(plan.workflows[node.workflow].scope)
+    return found
+
+
 def iterate_nodes(scope: Scope) -> Iterator[AnyNode]:
     """Yield the nodes of a scope and of those inside it."""
     scopes = [scope]

@@ -11,7 +11,7 @@ from activities.registry import Registry
 from orchestrator.errors import DefinitionInvalid, OperationRefused, Problem
 from orchestrator.jsontools.schema import find_problems
 from orchestrator.model.definition import SERVICE_KEYS, WORKFLOW_NAME
-from orchestrator.model.plan import FORMAT, LATEST, Plan, takes_latest
+from orchestrator.model.plan import FORMAT, LATEST, Plan, list_kept_calls, takes_latest
 from orchestrator.planner.data_flow.names import KnownName
 from orchestrator.planner.planner import check, list_names
 from orchestrator.planner.policies import Catalogue
@@ -145,9 +145,13 @@ class Plans:
 
         Raises DefinitionInvalid where it does not fit the latest version of a workflow that it calls.
         """
-        if version.plan.get("format", FORMAT) == FORMAT and not any(call.latest for call in version.calls):
-            return Plan.model_validate(version.plan)
         held = {call.workflow_id: call.version for call in version.calls if call.version and not call.is_named}
+        if version.plan.get("format", FORMAT) == FORMAT:
+            plan = Plan.model_validate(version.plan)
+            if not takes_latest(plan):
+                return plan
+            # What only a latest version calls is as new as that one: it may need what older ones do not have.
+            held = {name: number for name, number in held.items() if name in list_kept_calls(plan)}
         definition = {**version.definition, "version": version.version}
         return (await self.check(version.customer_id, definition, held=held)).require()
 

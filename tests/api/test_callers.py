@@ -1,5 +1,6 @@
 """Which workflows call one, and which version of it they run."""
 
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -15,7 +16,8 @@ def call(workflow_id: str, **config: Any) -> dict[str, Any]:
 
 
 async def publish(api: httpx.AsyncClient, workflow_id: str, nodes: dict[str, Any], text: str = "first") -> None:
-    definition = make_definition(nodes, f"trigger -> {next(iter(nodes))}") | {"id": workflow_id, "description": text}
+    edges = [f"{one} -> {other}" for one, other in pairwise(["trigger", *nodes])]
+    definition = make_definition(nodes, *edges) | {"id": workflow_id, "description": text}
     stored = await api.put(f"/workflows/{workflow_id}", json=definition)
     if stored.status_code == 404:
         stored = await api.post("/workflows", json=definition)
@@ -128,3 +130,16 @@ async def test_a_start_that_does_not_fit_the_latest_version_is_refused(api: http
 
     assert answer.status_code == 422
     assert [problem["code"] for problem in answer.json()["errors"]] == ["schema_mismatch"]
+
+
+async def test_the_latest_version_runs_with_what_it_was_published_with(api: httpx.AsyncClient) -> None:
+    answer = {"done": {"type": "end", "config": {"output": "{{ steps.ask.output.output }}"}}}
+    await publish(api, "rule", quote("first"))
+    await publish(api, "offer", {"ask": call("rule")} | answer)
+    await publish(api, "front", {"ask": call("offer", version="latest")})
+    before = await run(api, "front")
+    await publish(api, "rule", quote("second"), "second")
+    await publish(api, "offer", {"ask": call("rule")} | answer, "second")
+    after, own = await run(api, "front"), await run(api, "offer")
+
+    assert [read_quote(document) for document in (before, own, after)] == ["first", "second", "second"]
