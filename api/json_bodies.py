@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any, get_args, get_origin
 
@@ -121,12 +122,26 @@ async def get_yaml_text(request: Request) -> str | None:
 YamlText = Annotated[str | None, Depends(get_yaml_text)]
 
 
-async def prefers_yaml(request: Request) -> bool:
-    """Return whether a client asks for YAML."""
-    return is_yaml(request.headers.get("accept", "").partition(",")[0])
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The media types that a client accepts."""
+
+    yaml: bool
+    """Whether the first one is that of YAML."""
+    json: bool
+
+    def prefers_yaml(self, text: str | None) -> bool:
+        """Return whether to respond with YAML: where JSON is accepted, too, only if there is a text in YAML."""
+        return self.yaml and (text is not None or not self.json)
 
 
-PrefersYaml = Annotated[bool, Depends(prefers_yaml)]
+async def read_accepted(request: Request) -> Accepted:
+    """Return what the Accept header of a request names."""
+    types = [each.partition(";")[0].strip().lower() for each in request.headers.get("accept", "").split(",")]
+    return Accepted(yaml=is_yaml(types[0]), json="application/json" in types)
+
+
+AcceptedTypes = Annotated[Accepted, Depends(read_accepted)]
 
 
 class StrictRoute(APIRoute):

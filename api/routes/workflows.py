@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Query, Response
 from api.access import Caller, Editor, Reader
 from api.audit import note_change
 from api.fields import MAX_VERSION, IdPrefix, IfMatch, Version, WorkflowId, format_etag, require_revision
-from api.json_bodies import YAML_TYPES, PrefersYaml, StrictRoute, YamlText
+from api.json_bodies import YAML_TYPES, AcceptedTypes, StrictRoute, YamlText
 from api.models.workflows import (
     EXAMPLE,
     ActivatedWorkflow,
@@ -181,14 +181,15 @@ async def validate_workflows(
     responses={200: {**ETAG_HEADER, **AS_YAML}, **FOUND},
 )
 async def get_workflow(
-    workflow_id: WorkflowId, services: ServicesDep, caller: Reader, response: Response, as_yaml: PrefersYaml
+    workflow_id: WorkflowId, services: ServicesDep, caller: Reader, response: Response, accepted: AcceptedTypes
 ) -> WorkflowDocument | Response:
     """Return the current definition, published or not.
 
-    With `Accept: application/yaml` it is the text that was sent, with its comments, or one that is made where JSON was.
+    With `Accept: application/yaml` it is the text that was sent, with its comments, or one that is made where JSON was;
+    with `Accept: application/yaml, application/json` it is JSON where JSON was sent.
     """
     stored = await services.workflows.get(caller.customer_id, workflow_id)
-    if as_yaml:
+    if accepted.prefers_yaml(stored.yaml):
         return await _respond_yaml(services, stored, {"ETag": format_etag(stored)})
     response.headers["ETag"] = format_etag(stored)
     (document,) = await services.workflows.describe([stored])
@@ -255,11 +256,11 @@ async def list_versions(
     responses={200: AS_YAML, **FOUND},
 )
 async def get_version(
-    workflow_id: WorkflowId, version: Version, services: ServicesDep, caller: Reader, as_yaml: PrefersYaml
+    workflow_id: WorkflowId, version: Version, services: ServicesDep, caller: Reader, accepted: AcceptedTypes
 ) -> VersionDocument | Response:
     """Return a published version; with `Accept: application/yaml` its text, as for the current definition."""
     published = await services.workflows.get_version(caller.customer_id, workflow_id, version)
-    if as_yaml:
+    if accepted.prefers_yaml(published.yaml):
         return await _respond_yaml(services, published)
     return VersionDocument(**_make_summary(published).model_dump(), definition=published.definition)
 

@@ -128,7 +128,12 @@ async def test_yaml_is_given_back_as_it_was_written(api: httpx.AsyncClient) -> N
     versions = [await read_yaml(api, f"/workflows/kept/versions/{number}") for number in (1, 2)]
     await api.post("/workflows/kept/rollback", json={"version": 1})
     back = [await read_yaml(api, path) for path in ("/workflows/kept", "/workflows/kept/versions/3")]
+    either = [
+        await api.get(path, headers={"accept": "application/yaml, application/json"})
+        for path in ("/workflows/kept", "/workflows/kept/versions/2")
+    ]
 
+    assert [each.text for each in either] == [first, second]
     assert (changed, versions, back) == (second, [first, second], [first, first])
     etags = [
         (await api.get("/workflows/kept", headers={"accept": kind})).headers["etag"]
@@ -142,9 +147,11 @@ async def test_a_definition_that_was_changed_as_json_is_written_as_yaml_again(ap
     document = (await api.get("/workflows/mixed")).json()
     await api.put("/workflows/mixed", json={**document, "description": "of JSON"})
 
+    either = await api.get("/workflows/mixed", headers={"accept": "application/yaml, application/json;q=0.9"})
     text = await read_yaml(api, "/workflows/mixed")
     again = await api.put("/workflows/mixed", content=text, headers=YAML)
 
+    assert either.json()["description"] == "of JSON"
     assert "# mine" not in text
     assert "description: of JSON" in text
     assert "run_count" not in text
