@@ -3,6 +3,7 @@
 import httpx
 from playwright.async_api import Page, expect
 
+from tests.console.browser import tab_to
 from tests.console.examples import CHARGED, ORDER, activate
 from tests.temporal.world import World
 
@@ -129,7 +130,7 @@ async def test_a_draft_is_saved_only_over_the_definition_that_it_was_made_from(
     assert (await api.put("/workflows/order", json={**ORDER, "name": "Of somebody else"})).status_code == 200
 
     await page.reload()
-    await expect(page.get_by_text("somebody else has saved since")).to_be_visible()
+    await expect(page.get_by_text("someone else has saved since")).to_be_visible()
     async with page.expect_response("**/workflows/order?*") as refused:
         await page.get_by_role("button", name="Save", exact=True).click()
     assert (await refused.value).status == 412
@@ -151,6 +152,53 @@ async def test_a_definition_keeps_the_digits_of_its_numbers_in_the_editor(page: 
     await page.get_by_role("button", name="Save", exact=True).click()
     await expect(page.get_by_text("Saved")).to_be_visible()
     assert (await api.get("/workflows/large")).json()["nodes"][0]["config"]["number"] == number
+
+
+async def test_yaml_is_shown_and_saved_as_it_was_written(page: Page, api: httpx.AsyncClient) -> None:
+    """The editor showed JSON: the next save lost the comments and the layout."""
+    text, save = page.get_by_role("textbox", name="Definition"), page.get_by_role("button", name="Save", exact=True)
+    kept = page.get_by_text("not saved; kept in this tab")
+
+    async def write_and_save(key: str, line: str) -> str:
+        await expect(page.get_by_text("Valid", exact=True)).to_be_visible()
+        await text.focus()
+        await page.keyboard.press(key)
+        await page.keyboard.insert_text(line)
+        await expect(kept).to_be_visible()
+        await tab_to(page, save)
+        await page.keyboard.press("Enter")
+        await expect(kept).to_be_hidden()
+        return (await api.get("/workflows/my_workflow", headers={"accept": "application/yaml"})).text
+
+    await page.goto("/#/edit")
+    created = await write_and_save("Control+Home", "# Greets people.\n")
+    await page.wait_for_url("**/edit/my_workflow")
+    await expect(text).to_contain_text("# Greets people.")
+    await page.reload()
+    changed = await write_and_save("Control+End", "# The end.\n")
+    await page.reload()
+
+    await expect(text).to_contain_text("# The end.")
+    assert created.startswith("# Greets people.\nid: my_workflow\nname: My workflow\ntrigger: {type: manual}\n")
+    assert changed == f"{created}# The end.\n"
+    document = (await api.get("/workflows/my_workflow")).json()
+    assert (await api.put("/workflows/my_workflow", json=document)).status_code == 200
+    await page.reload()
+    await expect(text).to_contain_text('"name": "My workflow"')
+
+
+async def test_yaml_that_begins_with_a_brace_is_saved_as_yaml(page: Page, api: httpx.AsyncClient) -> None:
+    """It was sent as JSON, and refused for its comment."""
+    nodes, edges = "[{id: a, type: set, config: {x: 1}}]", "[{source: trigger, target: a}]"
+    text = f"{{id: braces, name: Braces, trigger: {{type: manual}}, nodes: {nodes}, edges: {edges}}}  # short\n"
+    yaml = {"content-type": "application/yaml"}
+    assert (await api.post("/workflows", content=text, headers=yaml)).status_code == 201
+    await page.goto("/#/edit/braces")
+    await expect(page.get_by_role("textbox", name="Definition")).to_contain_text("# short")
+    await page.get_by_role("button", name="Save", exact=True).click()
+
+    await expect(page.get_by_text("Saved")).to_be_visible()
+    assert (await api.get("/workflows/braces", headers={"accept": "application/yaml"})).text == text
 
 
 async def test_what_can_be_written_at_a_position_is_completed(page: Page) -> None:

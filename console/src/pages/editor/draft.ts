@@ -7,6 +7,7 @@ import { type Opened, queryOpened } from "../../graph/folding";
 import type { Located } from "../../editor/types";
 
 const PAUSE_MS = 350;
+const JSON_TYPE = "application/json";
 const YAML = "application/yaml";
 /** JSON is YAML, too, and problems of YAML bodies come with their lines; a large body is read faster as JSON. */
 const LOCATED_CHARACTERS = 60_000;
@@ -21,14 +22,31 @@ export interface Checked {
   failure: string | null;
 }
 
-/** Return the type of a text: what begins with a brace is JSON. */
+/** Return the type to check a text as, which need not be complete: what begins with a brace is JSON. */
 export function contentType(text: string): string {
-  return text.trimStart().startsWith("{") ? "application/json" : YAML;
+  return text.trimStart().startsWith("{") ? JSON_TYPE : YAML;
 }
 
-/** Send a definition as it is typed. */
+/** Read a stored definition: as it was written where that was YAML, its document in JSON otherwise. */
+export async function readText(path: string): Promise<{ text: string; isYaml: boolean; etag: string }> {
+  const { body, headers } = await send<string>("GET", path, { isText: true, headers: { Accept: `${YAML}, ${JSON_TYPE}` } });
+  const isYaml = (headers.get("content-type") ?? "").startsWith(YAML);
+  // The text editor ends lines by a line feed: with others, a text that was not touched would look changed.
+  return { text: body.replaceAll(/\r\n?/g, "\n"), isYaml, etag: headers.get("etag") ?? "" };
+}
+
+/** Send a definition as it is typed: as YAML, which is stored with its comments, unless it is JSON. */
 export async function sendText<Body>(method: string, path: string, text: string, headers: Record<string, string> = {}) {
-  return await send<Body>(method, path, { body: text, headers: { "Content-Type": contentType(text), ...headers } });
+  return await send<Body>(method, path, { body: text, headers: { "Content-Type": isJson(text) ? JSON_TYPE : YAML, ...headers } });
+}
+
+function isJson(text: string): boolean {
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false; // a mapping in braces with comments, too
+  }
 }
 
 /** Check and lay out a text, with some boxes of a large graph open. */

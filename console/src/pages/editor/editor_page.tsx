@@ -1,7 +1,7 @@
 // Write a definition: its text at the left, its graph and problems at the right, checked while it is typed.
 import { useMemo, useState } from "preact/hooks";
 import { goTo, linkTo } from "../../data/address";
-import { post, send } from "../../data/api";
+import { post } from "../../data/api";
 import { type Draft, dropDraft, keepDraft, nameDraft, readDraft } from "../../data/drafts";
 import { parseExact } from "../../data/json";
 import { usePolled } from "../../data/polling";
@@ -18,7 +18,7 @@ import type { PageProps } from "../../shell/pages";
 import { pickDefinition } from "../workflows/workflow_page";
 import { CodeEditor } from "./code_editor";
 import { SchemaCompletion } from "./completion";
-import { type Checked, type DraftProblem, locateProblems, sendText, useChecked } from "./draft";
+import { type Checked, type DraftProblem, locateProblems, readText, sendText, useChecked } from "./draft";
 import { type SimulatedRun, summarizeSteps } from "./simulated_steps";
 import { Simulation } from "./simulation";
 
@@ -48,9 +48,10 @@ export function EditorPage({ path }: PageProps) {
 
 async function load(id: string | null): Promise<Draft> {
   if (id === null) return { text: NEW, etag: "" };
-  const answer = await send<string>("GET", `workflows/${encodeURIComponent(id)}`, { isText: true });
-  const workflow = parseExact(answer.body) as unknown as Workflow;
-  return { text: `${JSON.stringify(pickDefinition(workflow), null, 2)}\n`, etag: answer.headers.get("etag") ?? "" };
+  const { text, isYaml, etag } = await readText(`workflows/${encodeURIComponent(id)}`);
+  if (isYaml) return { text, etag };
+  const workflow = parseExact(text) as unknown as Workflow;
+  return { text: `${JSON.stringify(pickDefinition(workflow), null, 2)}\n`, etag };
 }
 
 function Editor({ id, loaded }: { id: string | null; loaded: Draft }) {
@@ -111,7 +112,7 @@ function Editor({ id, loaded }: { id: string | null; loaded: Draft }) {
         <h1>{id === null ? "New workflow" : `Edit ${id}`}</h1>
         <Verdict checked={checked} />
         {isChanged && <span class="muted">not saved; kept in this tab</span>}
-        {isChanged && etag !== stored.etag && <span class="muted">somebody else has saved since</span>}
+        {isChanged && etag !== stored.etag && <span class="muted">someone else has saved since</span>}
         <span class="actions">
           {isChanged && (
             <ActionButton needs={[]} class="quiet" onAct={discard}>

@@ -6,7 +6,7 @@ export interface SimulatedRun extends Run {
   steps: Step[];
 }
 
-/** Decisions whether a node runs or a loop ends, not where to go on. */
+/** Decisions whether a node runs or a loop ends, not where to continue. */
 const NO_PORTS = ["when", "skipped", "break"];
 
 /** Return the steps by node. */
