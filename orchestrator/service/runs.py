@@ -198,25 +198,25 @@ class Operations:
         """
         async with self.open_operation(customer_id, run_id):
             try:
-                awaited = await self._require_awaited(run_id, name, payload)
-                if name in awaited.single:
-                    await self._require_open_wait(run_id, name, awaited)
+                await self._require_awaited(run_id, name, payload)
                 await self.runs.send_event(run_id, name, payload, key, event_key=event_key, by=by)
             except OperationRefused:  # sent again: it was accepted, and has perhaps ended the wait or the run
                 if key is None or not await self.runs.has_event(run_id, name, key):
                     raise
 
-    async def _require_awaited(self, run_id: str, name: str, payload: Any) -> AwaitedEvents:
-        """Return what a run waits for; raises where the event does not fit, also when it is looked up again."""
-        read = partial(self._read_awaited, run_id)
-        awaited = await self._awaited.get(run_id, read)
+    async def _require_awaited(self, run_id: str, name: str, payload: Any) -> None:
+        """Raise where a run does not wait for an event, also when what it waits for is looked up again."""
         try:
-            await asyncio.to_thread(awaited.require_fit, name, payload)
+            await self._require_fit(run_id, name, payload)
         except (OperationRefused, DefinitionInvalid):
             self._awaited.pop(run_id)  # the run may have moved to another version since
-            awaited = await self._awaited.get(run_id, read)
-            await asyncio.to_thread(awaited.require_fit, name, payload)
-        return awaited
+            await self._require_fit(run_id, name, payload)
+
+    async def _require_fit(self, run_id: str, name: str, payload: Any) -> None:
+        awaited = await self._awaited.get(run_id, partial(self._read_awaited, run_id))
+        await asyncio.to_thread(awaited.require_fit, name, payload)
+        if name in awaited.single:
+            await self._require_open_wait(run_id, name, awaited)
 
     async def _require_open_wait(self, run_id: str, name: str, awaited: AwaitedEvents) -> None:
         """Raise OperationRefused where all waits for an event have ended."""

@@ -77,6 +77,30 @@ async def test_a_run_is_looked_at_and_moved(api: httpx.AsyncClient) -> None:
     assert '"version":2' in stream
 
 
+async def test_a_wait_of_the_other_version_gets_an_event_that_the_one_before_has_read(api: httpx.AsyncClient) -> None:
+    more = {"type": "wait", "config": {"event": "more"}}
+    await publish(api, make_definition({"a": WAIT, "more": more}, "trigger -> a", "a -> more") | {"id": "w"})
+    run_id = await start_waiting(api)
+    first = await api.post(f"/runs/{run_id}/events/go")
+    nodes, edges = {"a": WAIT, "more": more, "again": WAIT}, ("trigger -> a", "a -> more", "more -> again")
+    await publish(api, make_definition(nodes, *edges) | {"id": "w"})
+
+    async def is_awaited(event: str) -> bool:
+        waits = (await api.get(f"/runs/{run_id}")).json()["waiting_for"]
+        return [wait["event"] for wait in waits] == [event]
+
+    await wait_until(lambda: is_awaited("more"))
+    refused = await api.post(f"/runs/{run_id}/events/go")
+    moved = await api.post(f"/runs/{run_id}/migrate", json={"version": 2})
+    await api.post(f"/runs/{run_id}/events/more")
+    await wait_until(lambda: is_awaited("go"))
+    second = await api.post(f"/runs/{run_id}/events/go")
+
+    assert (first.status_code, refused.status_code, moved.status_code) == (202, 409, 202)
+    assert second.status_code == 202
+    await wait_for_status(api, run_id, "completed")
+
+
 async def test_all_runs_of_a_filter_are_moved(api: httpx.AsyncClient) -> None:
     await publish(api, FIRST)
     ids = [await start_waiting(api) for _ in range(2)]
