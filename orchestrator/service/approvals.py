@@ -12,6 +12,7 @@ from orchestrator.jsontools import schema
 from orchestrator.model.approval_forms import build_answer_schema
 from orchestrator.model.approval_links import ApprovalLink, parse_token
 from orchestrator.model.run import Run, StepDocument
+from orchestrator.model.run_paths import is_inside
 from orchestrator.service.awaited_events import find_wait
 from orchestrator.service.runs import Operations
 from orchestrator.settings import Settings
@@ -101,12 +102,13 @@ class Approvals:
         approval = replace(approval, workflow_name=run.workflow_name or run.workflow_id)
         if not run.complete and run.completed_at is None:
             raise ServerUnavailable("the record of the run cannot be read at the moment")
+        link = replace(link, node_id=_find_node_id(run, link))
         node = await self._read_node(run, link)
         path = None if node is None else _find_path(link, node)
         if node is None or path is None:
             return approval
         steps = [step for step in run.steps if (step.node_id, step.path) == (link.node_id, path)]
-        step = next((each for each in steps if each.completed_at is None or each.completed_at > link.made_at), None)
+        step = next((each for each in steps if _may_concern(link, each)), None)
         event = node.event if step is None else _find_event(run, step) or node.event
         approval = replace(
             approval,
@@ -199,6 +201,19 @@ def _read_approval_node(plan: Mapping[str, Any], node_id: str) -> _ApprovalNode 
         tuple(node["approval"].get("fields", ())),
         node.get("payload_schema") or build_answer_schema(),
     )
+
+
+def _find_node_id(run: Run, link: ApprovalLink) -> str:
+    """Return the id of the node that a link is about; a step in progress keeps its own where its node is renamed."""
+    for step in run.steps:
+        name = step.id.rpartition("/")[2].partition("#")[0]
+        if name == link.node_id and is_inside(link.path, step.path) and _may_concern(link, step):
+            return step.node_id
+    return link.node_id
+
+
+def _may_concern(link: ApprovalLink, step: StepDocument) -> bool:
+    return step.completed_at is None or step.completed_at > link.made_at
 
 
 def _find_path(link: ApprovalLink, node: _ApprovalNode) -> str | None:

@@ -6,8 +6,11 @@ import httpx
 import pytest
 
 from tests.api.support import WAIT, wait_for_status
+from tests.api.test_approvals import make_decision, make_path, pages
 from tests.api.test_bulk import start_bulk, wait_for_job, wait_for_rows
 from tests.temporal.world import make_definition, wait_until
+
+__all__ = ["pages"]
 
 pytestmark = pytest.mark.temporal
 FIRST = make_definition({"a": WAIT}, "trigger -> a") | {"id": "w"}
@@ -99,6 +102,31 @@ async def test_a_wait_of_the_other_version_gets_an_event_that_the_one_before_has
     assert (first.status_code, refused.status_code, moved.status_code) == (202, 409, 202)
     assert second.status_code == 202
     await wait_for_status(api, run_id, "completed")
+
+
+async def test_a_link_stays_valid_where_the_approval_has_another_name(
+    api: httpx.AsyncClient, pages: httpx.AsyncClient
+) -> None:
+    decision = {"type": "wait", "config": {**make_decision()["config"], "event": "answer"}}
+    await publish(api, make_definition({"decision": decision}, "trigger -> decision") | {"id": "w"})
+    run_id = await start_waiting(api)
+    link = make_path(run_id)
+    await publish(api, make_definition({"approve": decision}, "trigger -> approve") | {"id": "w"})
+    moved = await api.post(f"/runs/{run_id}/migrate", json={"version": 2, "map": {"decision": "approve"}})
+    assert moved.status_code == 202
+
+    async def has_moved() -> bool:
+        run = (await api.get(f"/runs/{run_id}")).json()
+        return run["workflow_version"] == 2 and bool(run["waiting_for"])
+
+    await wait_until(has_moved)
+    decided = await pages.post(link, data={"approved": "true"})
+    late = await pages.get(link)
+    ended = await wait_for_status(api, run_id, "completed")
+
+    assert decided.status_code == 200
+    assert "You have answered" in late.text
+    assert [step["id"] for step in ended["steps"]] == ["decision"]
 
 
 async def test_all_runs_of_a_filter_are_moved(api: httpx.AsyncClient) -> None:
