@@ -37,8 +37,8 @@ RUN = {
         {**STEP, "id": "done", "node_id": "done"},
     ],
     "current_node_id": None, "failure": None, "output": {"text": "Hello Ada"}, "steps_completed": 2,
-    "steps_total": 2, "reruns": [], "warnings": [], "interventions": [], "complete": True,
-    "links": LINKS,
+    "steps_total": 2, "reruns": [], "warnings": [], "interventions": [], "calls": [], "moving_to": None,
+    "complete": True, "links": LINKS,
 }  # fmt: skip
 WORKFLOW = {
     **EXAMPLE,

@@ -10,7 +10,6 @@ from orchestrator.cli.failures import UsageError
 from orchestrator.cli.files import LoadedFile, read_json, read_value
 from orchestrator.cli.mocks import MockedRegistry
 from orchestrator.cli.planning import check_definition, index_definitions
-from orchestrator.model.run import RepairKind
 
 if TYPE_CHECKING:
     from activities.registry import Registry
@@ -72,6 +71,8 @@ def parse_case(case: Any, where: str, folder: Path) -> dict[str, Any]:
 
 
 def _check_repairs(repairs: Any, where: str) -> None:
+    from orchestrator.model.run import RepairKind
+
     _require_objects(repairs, REPAIR_KEYS, {"kind"}, where)
     for index, repair in enumerate(repairs or (), 1):
         _require_seconds(repair.get("at", 0), f"{where}: {index}")

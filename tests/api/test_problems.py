@@ -138,8 +138,10 @@ async def test_the_type_of_a_problem_leads_to_its_page(served_api: tuple[Service
 
 
 ANSWERING = ("orchestrator.service.", "orchestrator.store.", "orchestrator.errors", "orchestrator.timing.", "api.")
-NEVER_ANSWERED = {"error", "expression_error", "step_failed", "bad_settings", "lease_lost", "address_in_use"}
-"""Codes of base classes, of steps, and of a process that does not start."""
+NEVER_ANSWERED = {
+    *("error", "expression_error", "step_failed", "bad_settings", "lease_lost", "address_in_use", "simulation_stuck"),
+}
+"""Codes of base classes, of steps, of simulations, and of a process that does not start."""
 
 
 def list_codes(kind: type[OrchestratorError]) -> set[str]:

@@ -69,6 +69,7 @@ def test_an_operator_resolves_a_failed_step(dev: Dev, command: InProcess, tmp_pa
 
 
 def test_a_run_is_repaired(dev: Dev, command: InProcess, tmp_path: Path) -> None:
+    answer = {"status": 200, "headers": {}, "body": "by hand"}
     run_id = (command("run", write_failing(tmp_path, on_error="pause"), "--detach")).out.strip()
     asyncio.run(wait_for_status(dev, run_id, "waiting"))
     wrong = [
@@ -77,7 +78,7 @@ def test_a_run_is_repaired(dev: Dev, command: InProcess, tmp_path: Path) -> None
         command("runs", "repair", run_id, "set_result", "call"),
         command("runs", "repair", run_id, "skip_node", "other"),
     ]
-    right = command("runs", "repair", run_id, "set_result", "call", "--value", '{"by": "hand"}', "--reason", "a call")
+    right = command("runs", "repair", run_id, "set_result", "call", "--value", json.dumps(answer), "--reason", "a call")
     ended = asyncio.run(wait_for_status(dev, run_id, "completed"))
 
     assert [(each.code, each.err.splitlines()[0]) for each in wrong] == [
@@ -87,7 +88,7 @@ def test_a_run_is_repaired(dev: Dev, command: InProcess, tmp_path: Path) -> None
         (2, "error: there is no node 'other'"),
     ]
     assert (right.code, right.out) == (0, f"run {run_id}: set_result call\n")
-    assert ended["steps"][0]["output_data"] == {"by": "hand"}
+    assert ended["steps"][0]["output_data"] == answer
     assert [(each["kind"], each["reason"]) for each in ended["interventions"]] == [("set_result", "a call")]
 
 

@@ -9,7 +9,8 @@ from temporalio import activity
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from activities.results import ActionAnswer
+from activities.redaction import Redactor
+from activities.results import MAX_RESULT_BYTES, ActionAnswer, encode_answer
 from orchestrator.expressions import render
 from orchestrator.interpreter.effects import ActRequest
 from orchestrator.model.run import ATTEMPT_KEY, RunInfo
@@ -114,6 +115,6 @@ class Scripts:
         try:
             async with asyncio.timeout(request.timeout_seconds):
                 answer = await script.answer(request.action, sent, attempt, lambda: None)
-                return ActionAnswer.from_value(parse_activity_result(answer).result)
+                return encode_answer(parse_activity_result(answer).result, Redactor(), [], MAX_RESULT_BYTES)
         except TimeoutError:
             raise build_failure({"message": "too long", "error_type": "timeout_error"}, attempt) from None
