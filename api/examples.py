@@ -27,7 +27,7 @@ ROW = {**SUMMARY, "reason": None, "node_id": None, "error_type": None, "as_of": 
 STEP: dict[str, Any] = {
     "path": "", "status": "completed", "started_at": BEGIN, "completed_at": BEGIN, "input_data": {},
     "output_data": {}, "error": None, "retry_count": 0, "attempts": [], "next_attempt_at": None, "run_id": None,
-    "duration_ms": 0, "warnings": [], "decision": None, "reused": False,
+    "duration_ms": 0, "warnings": [], "decision": None, "progress": None, "reused": False,
 }  # fmt: skip
 RUN = {
     **SUMMARY,
