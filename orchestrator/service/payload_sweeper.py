@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
+
 from orchestrator.service.background import run_every
 from orchestrator.store.archive import Archive
 from orchestrator.store.database import StoreUnavailable
@@ -19,7 +21,7 @@ from orchestrator.store.leases import Leases
 from orchestrator.store.run_index import RunIndex
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.payload_store.driver import get_driver
-from orchestrator.temporal.payload_store.objects import Objects, decode_name, encode_name
+from orchestrator.temporal.payload_store.objects import MARKS, Objects, build_mark, decode_name, encode_name
 
 logger = logging.getLogger(__name__)
 LEASE = "payloads"
@@ -65,12 +67,27 @@ class PayloadSweeper:
         if (objects := self.objects) is None:
             return
         namespace = encode_name(self.runs.client.namespace)
+        if not await self._is_ours(objects, namespace):
+            logger.error("two Temporal servers share a payload store: nothing is removed until each has its own")
+            return
         names = await asyncio.to_thread(lambda: iter(list(objects.list_owners(namespace))))
         while batch := list(islice(names, BATCH)):
             await self._sweep_batch(objects, namespace, batch)
 
+    async def _is_ours(self, objects: Objects, namespace: str) -> bool:
+        """Mark the store with the namespace's own ID; return whether no other namespace of this name has done so."""
+        client = self.runs.client
+        request = DescribeNamespaceRequest(namespace=client.namespace)
+        described = await client.workflow_service.describe_namespace(request)
+        identity = described.namespace_info.id.encode()
+        mark = build_mark(namespace, identity)
+        found = {each.key for each in await asyncio.to_thread(objects.list_of, namespace, MARKS)}
+        if mark not in found:
+            await asyncio.to_thread(objects.write, mark, identity)
+        return found <= {mark}
+
     async def _sweep_batch(self, objects: Objects, namespace: str, names: Sequence[str]) -> None:
-        owners = {decode_name(name): name for name in names}
+        owners = {decode_name(name): name for name in names if name != MARKS}
         archived = await self.archive.find_archived(list(owners))
         for owner, name in owners.items():
             if owner in archived or await self._is_known(owner):

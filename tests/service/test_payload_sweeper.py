@@ -18,7 +18,7 @@ from orchestrator.store.leases import Leases
 from orchestrator.store.run_index import RunIndex
 from orchestrator.temporal.devserver import DevServer
 from orchestrator.temporal.payload_store.folder import Folder
-from orchestrator.temporal.payload_store.objects import build_key, encode_name
+from orchestrator.temporal.payload_store.objects import build_key, build_mark, encode_name
 from tests.temporal.world import World, make_definition, make_plan, open_world, wait_until
 
 pytestmark = pytest.mark.temporal
@@ -106,6 +106,25 @@ async def test_what_a_killed_start_has_left_is_removed_after_a_day(large: World,
     await sweeper.sweep()
 
     assert find_objects(large, "order-never-started") == []
+
+
+async def test_nothing_is_removed_where_another_server_stores_in_the_same_place(
+    large: World, sweeper: PayloadSweeper
+) -> None:
+    """The other one has a namespace of the same name, and runs that this one does not know."""
+    folder = Folder(Path(str(large.runs.settings.payload_store)))
+    folder.write(build_key("default", "of-the-other-server", b"x"), b"x")
+    mark = build_mark("default", b"another namespace")
+    folder.write(mark, b"another namespace")
+    make_old(large, "of-the-other-server")
+    await sweeper.sweep()
+
+    assert find_objects(large, "of-the-other-server")
+
+    folder.remove([mark])
+    await sweeper.sweep()
+
+    assert find_objects(large, "of-the-other-server") == []
 
 
 @pytest.mark.slow

@@ -16,6 +16,8 @@ from orchestrator.errors import ServerUnavailable
 from orchestrator.temporal.workflow_types import RESERVED_PREFIX
 
 KEY = re.compile(r"[A-Za-z0-9_=-][A-Za-z0-9._=-]*/[A-Za-z0-9_=-][A-Za-z0-9._=-]*/[0-9a-f]{64}")
+MARKS = "=marks"
+"""In the place of an owner: the marks of the namespaces that store here. No name is encoded like this."""
 MAX_NAME = 250
 """Characters of a file name: file systems accept 255 bytes."""
 
@@ -70,3 +72,8 @@ def decode_name(encoded: str) -> str:
 def build_key(namespace: str, owner: str, content: bytes) -> str:
     """Return the key of a content."""
     return f"{encode_name(namespace)}/{encode_name(owner)}/{sha256(content).hexdigest()}"
+
+
+def build_mark(namespace: str, identity: bytes) -> str:
+    """Return the key of the mark of a namespace, by its encoded name and its own ID."""
+    return f"{namespace}/{MARKS}/{sha256(identity).hexdigest()}"
