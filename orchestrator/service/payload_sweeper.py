@@ -12,13 +12,12 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 
-from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
-
 from orchestrator.service.background import run_every
 from orchestrator.store.archive import Archive
 from orchestrator.store.database import StoreUnavailable
 from orchestrator.store.leases import Leases
 from orchestrator.store.run_index import RunIndex
+from orchestrator.temporal.client.connection import read_namespace_id
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.payload_store.driver import get_driver
 from orchestrator.temporal.payload_store.objects import MARKS, Objects, build_mark, decode_name, encode_name
@@ -76,10 +75,7 @@ class PayloadSweeper:
 
     async def _is_ours(self, objects: Objects, namespace: str) -> bool:
         """Mark the store with the namespace's own ID; return whether no other namespace of this name has done so."""
-        client = self.runs.client
-        request = DescribeNamespaceRequest(namespace=client.namespace)
-        described = await client.workflow_service.describe_namespace(request)
-        identity = described.namespace_info.id.encode()
+        identity = (await read_namespace_id(self.runs.client)).encode()
         mark = build_mark(namespace, identity)
         found = {each.key for each in await asyncio.to_thread(objects.list_of, namespace, MARKS)}
         if mark not in found:

@@ -165,3 +165,9 @@ def _find_missing_namespace(error: RPCError) -> str | None:
         if detail.Unpack(failure):
             return failure.namespace
     return None
+
+
+async def read_namespace_id(client: Client) -> str:
+    """Return the ID that the server has given the namespace: no other namespace has it, of this or another server."""
+    request = DescribeNamespaceRequest(namespace=client.namespace)
+    return (await client.workflow_service.describe_namespace(request)).namespace_info.id
