@@ -73,6 +73,8 @@ async def test_a_loop_over_a_list_of_a_megabyte(world: World) -> None:
     assert executions >= 2
 
 
+# On a busy machine the SDK interrupts the first attempt at a workflow task, in whatever function runs at that moment.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("make", [make_fan_out, make_chain])
 async def test_ten_thousand_action_nodes(world: World, make: Any) -> None:
     customer, script = world.script()

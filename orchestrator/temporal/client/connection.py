@@ -168,6 +168,7 @@ def _find_missing_namespace(error: RPCError) -> str | None:
 
 
 async def read_namespace_id(client: Client) -> str:
-    """Return the ID that the server has given the namespace: no other namespace has it, of this or another server."""
+    """Return the ID that the server has given the namespace: no other one has it. Raises ServerUnavailable."""
     request = DescribeNamespaceRequest(namespace=client.namespace)
-    return (await client.workflow_service.describe_namespace(request)).namespace_info.id
+    async with translate_rpc_errors():
+        return (await client.workflow_service.describe_namespace(request)).namespace_info.id
