@@ -14,10 +14,9 @@ from functools import partial
 from hashlib import sha256
 
 from orchestrator.errors import OperationRefused, RunNotFound
-from orchestrator.service.background import run_every
+from orchestrator.service.background import run_every_with_lease
 from orchestrator.store import addressed_events as store
 from orchestrator.store.addressed_events import AddressedEvent, Awaited, Recipient
-from orchestrator.store.database import StoreUnavailable
 from orchestrator.store.deliveries import Delivery
 from orchestrator.store.leases import Leases
 from orchestrator.store.ttl_cache import TtlCache
@@ -66,10 +65,8 @@ class AddressedEvents:
     @asynccontextmanager
     async def run_in_background(self) -> AsyncIterator[None]:
         """Give events to runs for the duration of the context."""
-        async with run_every(EVERY_SECONDS, "addressed events", self.run_once):
+        async with run_every_with_lease(EVERY_SECONDS, "addressed events", self.run_once, self.leases, LEASE):
             yield
-        with contextlib.suppress(StoreUnavailable):
-            await self.leases.release(LEASE)
 
     async def run_once(self) -> None:
         """Follow what runs wait for and give them their events, unless another process holds the lease."""

@@ -5,7 +5,6 @@ cannot keep up (`orchestrator_archive_pending`), and nothing waits for it.
 """
 
 import asyncio
-import contextlib
 import json
 import logging
 import zlib
@@ -15,9 +14,8 @@ from datetime import UTC, datetime, timedelta
 
 from orchestrator.errors import RunNotFound, ServerUnavailable
 from orchestrator.model.run import ENDED, Run
-from orchestrator.service.background import run_every
+from orchestrator.service.background import run_every_with_lease
 from orchestrator.store.archive import Archive, ArchivedRun, PendingRun
-from orchestrator.store.database import StoreUnavailable
 from orchestrator.store.leases import Leases
 from orchestrator.telemetry.metrics import ARCHIVE_OLDEST_SECONDS, ARCHIVE_PENDING
 from orchestrator.temporal.client.run_reader import RunReader
@@ -47,10 +45,8 @@ class Archiver:
     @asynccontextmanager
     async def run_in_background(self) -> AsyncIterator[None]:
         """Archive for the duration of the context."""
-        async with run_every(EVERY_SECONDS, "archive of runs", self.run_once):
+        async with run_every_with_lease(EVERY_SECONDS, "archive of runs", self.run_once, self.leases, LEASE):
             yield
-        with contextlib.suppress(StoreUnavailable):
-            await self.leases.release(LEASE)
 
     async def run_once(self) -> None:
         """Archive what is pending, unless another process holds the lease."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from orchestrator.errors import ServerUnavailable
 from orchestrator.store.database import StoreUnavailable
-from orchestrator.store.leases import LeaseLost
+from orchestrator.store.leases import LeaseLost, Leases
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,17 @@ async def run_every(seconds: float, name: str, work: Callable[[], Awaitable[obje
 
     async with run_in_background(repeat(), name):
         yield
+
+
+@asynccontextmanager
+async def run_every_with_lease(
+    seconds: float, name: str, work: Callable[[], Awaitable[object]], leases: Leases, lease: str
+) -> AsyncIterator[None]:
+    """Repeat the work, which takes the lease, for the duration of the context; then let another process have it."""
+    async with run_every(seconds, name, work):
+        yield
+    with contextlib.suppress(StoreUnavailable):
+        await leases.release(lease)
 
 
 @asynccontextmanager

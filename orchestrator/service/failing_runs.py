@@ -5,7 +5,6 @@ a run, and a repaired worker may still do it properly: it has `failing_run_secon
 run at all, as in an outage, it is left alone: the one that comes back may be the repaired one.
 """
 
-import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator
@@ -14,8 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orchestrator.errors import OperationRefused, RunNotFound, ServerUnavailable
-from orchestrator.service.background import run_every
-from orchestrator.store.database import StoreUnavailable
+from orchestrator.service.background import run_every_with_lease
 from orchestrator.store.leases import Leases
 from orchestrator.telemetry.metrics import FAILING_RUNS, FAILING_RUNS_ENDED
 from orchestrator.temporal.client.connection import translate_rpc_errors
@@ -57,10 +55,8 @@ class FailingRuns:
     @asynccontextmanager
     async def run_in_background(self) -> AsyncIterator[None]:
         """Watch for the duration of the context."""
-        async with run_every(EVERY_SECONDS, "failing runs", self.run_once):
+        async with run_every_with_lease(EVERY_SECONDS, "failing runs", self.run_once, self.leases, LEASE):
             yield
-        with contextlib.suppress(StoreUnavailable):
-            await self.leases.release(LEASE)
 
     async def run_once(self) -> None:
         """Look at all failing runs, unless another process holds the lease."""

@@ -4,7 +4,6 @@ One process at a time does this, under a lease. A mark records how far it has go
 never skips any.
 """
 
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -12,9 +11,8 @@ from typing import Any
 
 from orchestrator.errors import RunNotFound
 from orchestrator.model.run import RunSummary
-from orchestrator.service.background import run_every
+from orchestrator.service.background import run_every_with_lease
 from orchestrator.service.run_prober import RunProber
-from orchestrator.store.database import StoreUnavailable
 from orchestrator.store.leases import Leases
 from orchestrator.store.run_index import RunIndex
 from orchestrator.telemetry.metrics import RUN_SECONDS, RUNS_ENDED
@@ -53,10 +51,8 @@ class Indexer:
     @asynccontextmanager
     async def run_in_background(self) -> AsyncIterator[None]:
         """Fill the index for the duration of the context."""
-        async with run_every(EVERY_SECONDS, "index of runs", self.run_once):
+        async with run_every_with_lease(EVERY_SECONDS, "index of runs", self.run_once, self.leases, LEASE):
             yield
-        with contextlib.suppress(StoreUnavailable):
-            await self.leases.release(LEASE)
 
     async def run_once(self) -> None:
         """Catch up, unless another process holds the lease."""

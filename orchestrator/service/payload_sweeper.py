@@ -5,16 +5,13 @@ that one may refer to what the called run returned.
 """
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 
-from orchestrator.service.background import run_every
+from orchestrator.service.background import run_every_with_lease
 from orchestrator.store.archive import Archive
-from orchestrator.store.database import StoreUnavailable
 from orchestrator.store.leases import Leases
 from orchestrator.store.run_index import RunIndex
 from orchestrator.temporal.client.connection import read_namespace_id
@@ -52,10 +49,8 @@ class PayloadSweeper:
         if self.objects is None:
             yield
             return
-        async with run_every(EVERY_SECONDS, "sweep of payloads", self.run_once):
+        async with run_every_with_lease(EVERY_SECONDS, "sweep of payloads", self.run_once, self.leases, LEASE):
             yield
-        with contextlib.suppress(StoreUnavailable):
-            await self.leases.release(LEASE)
 
     async def run_once(self) -> None:
         """Sweep, unless another process holds the lease."""
@@ -69,9 +64,9 @@ class PayloadSweeper:
         if not await self._is_ours(objects, namespace):
             logger.error("two Temporal servers share a payload store: nothing is removed until each has its own")
             return
-        names = await asyncio.to_thread(lambda: iter(list(objects.list_owners(namespace))))
-        while batch := list(islice(names, BATCH)):
-            await self._sweep_batch(objects, namespace, batch)
+        names = await asyncio.to_thread(lambda: [each for each in objects.list_owners(namespace) if each != MARKS])
+        for begin in range(0, len(names), BATCH):
+            await self._sweep_batch(objects, namespace, names[begin : begin + BATCH])
 
     async def _is_ours(self, objects: Objects, namespace: str) -> bool:
         """Mark the store with the namespace's own ID; return whether no other namespace of this name has done so."""
@@ -83,7 +78,7 @@ class PayloadSweeper:
         return found <= {mark}
 
     async def _sweep_batch(self, objects: Objects, namespace: str, names: Sequence[str]) -> None:
-        owners = {decode_name(name): name for name in names if name != MARKS}
+        owners = {decode_name(name): name for name in names}
         archived = await self.archive.find_archived(list(owners))
         for owner, name in owners.items():
             if owner in archived or await self._is_known(owner):

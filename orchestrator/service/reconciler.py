@@ -1,7 +1,6 @@
 """Reconcile the schedules in Temporal with the desired state in the store: at each change, and again after a crash."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from orchestrator.errors import OperationRefused, OrchestratorError, ServerUnavailable
 from orchestrator.model.definition import Definition
-from orchestrator.service.background import run_every
+from orchestrator.service.background import run_every_with_lease
 from orchestrator.service.plans import Plans
 from orchestrator.store.database import StoreUnavailable
 from orchestrator.store.leases import Leases
@@ -98,10 +97,8 @@ class Reconciler:
     @asynccontextmanager
     async def run_in_background(self) -> AsyncIterator[None]:
         """Reconcile for the duration of the context."""
-        async with run_every(EVERY_SECONDS, "schedules", self.run_once):
+        async with run_every_with_lease(EVERY_SECONDS, "schedules", self.run_once, self.leases, LEASE):
             yield
-        with contextlib.suppress(StoreUnavailable):
-            await self.leases.release(LEASE)
 
     def _warn_foreign(self, schedule: InstalledSchedule) -> None:
         """Warn once about a schedule of another database, not at each comparison."""

@@ -5,15 +5,13 @@ a time does this, under a lease.
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 from orchestrator.errors import RunNotFound
 from orchestrator.model.run import RunSummary
-from orchestrator.service.background import run_every
-from orchestrator.store.database import StoreUnavailable
+from orchestrator.service.background import run_every_with_lease
 from orchestrator.store.leases import Leases
 from orchestrator.store.run_index import RunIndex
 from orchestrator.temporal.client.connection import translate_rpc_errors
@@ -42,10 +40,8 @@ class RunProber:
     @asynccontextmanager
     async def run_in_background(self) -> AsyncIterator[None]:
         """Probe for the duration of the context."""
-        async with run_every(EVERY_SECONDS, "run prober", self.run_once):
+        async with run_every_with_lease(EVERY_SECONDS, "run prober", self.run_once, self.leases, LEASE):
             yield
-        with contextlib.suppress(StoreUnavailable):
-            await self.leases.release(LEASE)
 
     async def run_once(self) -> None:
         """Probe the runs that have been still for longest, unless another process holds the lease."""

@@ -11,8 +11,7 @@ from statistics import median
 
 from orchestrator.errors import OperationRefused, RunNotFound
 from orchestrator.model.run import RunSummary
-from orchestrator.service.background import run_every
-from orchestrator.store.database import StoreUnavailable
+from orchestrator.service.background import run_every_with_lease
 from orchestrator.store.leases import Leases
 from orchestrator.store.run_filter import RunFilter
 from orchestrator.store.run_index import RunIndex
@@ -94,10 +93,8 @@ class StuckFinder:
     @asynccontextmanager
     async def run_in_background(self) -> AsyncIterator[None]:
         """Write the metrics for the duration of the context."""
-        async with run_every(EVERY_SECONDS, "stuck", self.run_once):
+        async with run_every_with_lease(EVERY_SECONDS, "stuck", self.run_once, self.leases, LEASE):
             yield
-        with contextlib.suppress(StoreUnavailable):
-            await self.leases.release(LEASE)
 
     async def run_once(self) -> None:
         """Write the metrics, unless another process holds the lease."""

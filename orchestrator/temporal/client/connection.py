@@ -76,7 +76,7 @@ async def wait_and_connect(settings: Settings) -> Client:
     while True:
         try:
             client = await connect(settings)
-            await _require_namespace(client)
+            await read_namespace_id(client)
         except AccessDenied:
             raise
         except ServerUnavailable as error:
@@ -92,10 +92,15 @@ async def wait_and_connect(settings: Settings) -> Client:
             return client
 
 
-async def _require_namespace(client: Client) -> None:
+async def read_namespace_id(client: Client) -> str:
+    """Return the ID that the server has given the namespace: no other one has it.
+
+    Raises NamespaceNotFound, and ServerUnavailable.
+    """
     request = DescribeNamespaceRequest(namespace=client.namespace)
     async with translate_rpc_errors():
-        await client.workflow_service.describe_namespace(request, timeout=timedelta(seconds=CONNECT_SECONDS))
+        timeout = timedelta(seconds=CONNECT_SECONDS)
+        return (await client.workflow_service.describe_namespace(request, timeout=timeout)).namespace_info.id
 
 
 def explain_core_error(message: str, error: BaseException) -> ServerUnavailable:
@@ -165,10 +170,3 @@ def _find_missing_namespace(error: RPCError) -> str | None:
         if detail.Unpack(failure):
             return failure.namespace
     return None
-
-
-async def read_namespace_id(client: Client) -> str:
-    """Return the ID that the server has given the namespace: no other one has it. Raises ServerUnavailable."""
-    request = DescribeNamespaceRequest(namespace=client.namespace)
-    async with translate_rpc_errors():
-        return (await client.workflow_service.describe_namespace(request)).namespace_info.id
