@@ -15,12 +15,11 @@ from collections.abc import Coroutine, Mapping
 from functools import cached_property
 from typing import Any
 
-from orchestrator.errors import StepFailed
 from orchestrator.interpreter.base import NodeRun, add_warnings
 from orchestrator.interpreter.child_flows import build_part, has_used_up_steps, run_child, select_overrides
 from orchestrator.interpreter.child_results import BatchEnd, Batches
 from orchestrator.interpreter.effects import BranchRequest, BranchResult
-from orchestrator.interpreter.failures import LimitReached
+from orchestrator.interpreter.failures import LimitReached, build_recorded_failure
 from orchestrator.interpreter.frames import Frame, LoopFrame
 from orchestrator.interpreter.loop_progress import (
     count_iterations,
@@ -114,7 +113,7 @@ class _Spreading:
             raise LimitReached
         require_few_failures(self.progress)
         if self.failure is not None:
-            raise _build_failure(self.failure)
+            raise build_recorded_failure(self.failure)
 
     def _launch(self, index: int) -> Coroutine[Any, Any, BranchResult]:
         slot = self.free_slots.pop(0) if self.free_slots else self.at_once
@@ -210,14 +209,3 @@ def _copy_path(source: Mapping[str, Any], target: dict[str, Any], path: tuple[st
         _copy_path(value, target.setdefault(key, {}), tuple(rest))
     else:
         target[key] = value
-
-
-def _build_failure(error: ErrorDocument) -> StepFailed:
-    """Return the failure of an iteration, which is that of the loop."""
-    return StepFailed(
-        error.message,
-        error_type=error.error_type,
-        details=error.details,
-        recoverable=error.recoverable,
-        node_id=error.node_id,
-    )

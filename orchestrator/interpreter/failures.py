@@ -86,6 +86,18 @@ def build_retry_exhausted(failure: StepFailed, attempts: int) -> StepFailed:
     )
 
 
+def build_recorded_failure(error: ErrorDocument, attempts: int = 1) -> StepFailed:
+    """Return the failure that a document describes."""
+    return StepFailed(
+        error.message,
+        error_type=error.error_type,
+        details=error.details,
+        recoverable=error.recoverable,
+        attempts=attempts,
+        node_id=error.node_id,
+    )
+
+
 def build_branch_failure(node: Node, index: int, error: ErrorDocument, statuses: list[str]) -> StepFailed:
     """Return the failure of a parallel that one of its branches failed."""
     return StepFailed(

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.errors import StepFailed
+from orchestrator.interpreter.failures import build_recorded_failure
 from orchestrator.interpreter.step_record import Step
 from orchestrator.model.run import ErrorDocument, format_timestamp
 
@@ -103,14 +104,7 @@ class OperatorFrame:
     def build_failure(self) -> StepFailed:
         """Return the failure that the operator has to resolve."""
         error = self.step.error or ErrorDocument(message="", error_type="unknown")
-        return StepFailed(
-            error.message,
-            error_type=error.error_type,
-            details=error.details,
-            recoverable=error.recoverable,
-            attempts=self.attempts,
-            node_id=error.node_id,
-        )
+        return build_recorded_failure(error, self.attempts)
 
     def to_json(self) -> dict[str, Any]:
         """Return the pause as it is carried over continue-as-new."""
