@@ -167,7 +167,7 @@ class Spread(Frozen):
     """What child workflows need to run a loop over many items in batches."""
 
     size: int
-    """Number of iterations of one batch; a loop with no more of them is not spread."""
+    """Number of iterations in one batch; a loop with at most as many is not spread."""
     paths: tuple[tuple[str, ...], ...] = ()
     """What the body and `collect` name of the context; none is inside another one."""
     exports: tuple[str, ...] = ()

@@ -288,7 +288,7 @@ class _Restart:
             progress.until += self.gap
 
     def _move_batches(self, flow: WalkedFlow, progress: LoopFrame, batches: Batches, old: Loop, new: Loop) -> None:
-        """Describe the batches that go on, each of which is the loop alone in a scope of its own."""
+        """Describe the batches that continue, each of which is the loop alone in a scope of its own."""
         batches.running = 0
         for path, child in flow.walked.items():
             batch = read_batch_path(path)

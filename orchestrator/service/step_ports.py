@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 NO_PORTS = ("when", "skipped", "break")
-"""Decisions whether a node runs or a loop ends, not where to go on."""
+"""Decisions whether a node runs or a loop ends, not which node comes next."""
 
 
 def find_port(step_id: str, status: str, is_over: bool, decision: Any, output: Any) -> str | None:

@@ -90,7 +90,7 @@ def _intersect(known: Type, wanted: Type) -> Type:
     if not kept.kinds:
         return known
     texts = wanted.texts if known.texts is None or wanted.texts is None else known.texts & wanted.texts
-    # One of a few texts, whoever has chosen it.
+    # One of a few texts, no matter who chose it.
     return replace(kept, texts=texts, outside=False) if "text" in kept.kinds else kept
 
 

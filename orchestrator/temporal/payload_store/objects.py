@@ -50,7 +50,7 @@ class Objects(Protocol):
         """Return the objects of an owner."""
 
     def remove(self, keys: Sequence[str]) -> None:
-        """Remove objects; those that are gone already are none of its concern."""
+        """Remove objects; it is no error if some are gone already."""
 
 
 def find_owner(workflow_id: str) -> str:

@@ -18,7 +18,7 @@ from orchestrator.temporal.payload_store.driver import PayloadDriver, get_driver
 from orchestrator.temporal.payload_store.objects import PayloadUnavailable
 
 MAX_BYTES = 256 * 1_048_576
-"""Of the stored payloads of one history: whoever reads it holds them in memory."""
+"""Of the stored payloads of one history: they are all in memory while it is read."""
 REFERENCE = ExternalStorageReference.DESCRIPTOR.full_name.encode()
 UNREAD = (
     "activity_task_scheduled_event_attributes",
