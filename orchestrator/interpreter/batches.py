@@ -208,4 +208,4 @@ def _copy_path(source: Mapping[str, Any], target: dict[str, Any], path: tuple[st
     if rest and isinstance(value, Mapping):
         _copy_path(value, target.setdefault(key, {}), tuple(rest))
     else:
-        target[key] = value
+        target[key] = dict(value) if key == "steps" else value  # the batch adds to its own

@@ -189,8 +189,8 @@ def _select_context(branch: Branch, context: dict[str, Any]) -> dict[str, Any]:
     """Return what a branch names of the context."""
     names = [name for name in branch.reads if name in context and name != "steps"]
     steps = context["steps"]
-    if "*" not in branch.steps:
-        steps = {node_id: steps[node_id] for node_id in branch.steps if node_id in steps}
+    chosen = steps if "*" in branch.steps else branch.steps
+    steps = {node_id: steps[node_id] for node_id in chosen if node_id in steps}
     always = {"workflow": context["workflow"], "run": context["run"]}
     return {**always, **{name: context[name] for name in names}, "steps": steps}
 

@@ -249,7 +249,7 @@ class ScopeBuilder:
             scope=self.build_scope(region),
             reads=_sort_names(name.root for name in uses if name.root not in ("steps", "secrets", "workflow", "run")),
             steps=("*",) if "*" in steps else _sort_names(steps),
-            exports=self._find_exports(ids, own),
+            exports=self._find_exports(ids, [] if self._repeats_in_iteration(region) else own),
             waits=self._list_waits(own),
             workflows=self._list_called(own),
         )
@@ -274,8 +274,12 @@ class ScopeBuilder:
                     readers.setdefault(str(name.path[0]) if name.path else "*", set()).add(number)
         return readers
 
+    def _repeats_in_iteration(self, branch: Region) -> bool:
+        """Return whether a cycle leads back to a branch, which then reads what it did in the pass before, too."""
+        return branch.parent is not None and self.names.precedence.repeats_in_iteration(branch.parent)
+
     def _find_exports(self, ids: Mapping[str, None], own: list[int]) -> tuple[str, ...]:
-        """Return the steps of a branch that nodes outside it read."""
+        """Return the steps, of these, that nodes other than its own read."""
         inside = set(own)
         if self._readers.get("*", set()) - inside:
             return ("*",)

@@ -79,6 +79,14 @@ class Precedence:
             region = region.parent
         return False
 
+    def repeats_in_iteration(self, region: Region | None) -> bool:
+        """Return whether the nodes of a region may run more than once in one iteration of the loop around it."""
+        while region is not None:
+            if self._has_cycle(region):
+                return True
+            region = None if region.port == "body" else region.parent
+        return False
+
     def _has_cycle(self, region: Region) -> bool:
         if id(region) not in self._cyclic:
             ranks, home = self.ranks, self.regions.innermost
