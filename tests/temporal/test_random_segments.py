@@ -1,6 +1,6 @@
 """Random runs whose actions are fused: as on the simulator, whatever is done to them, and if their workers are lost.
 
-`SEED=…` repeats a seed, as in `test_random_runs`.
+`SEED=…` draws other graphs, as in `test_random_runs`.
 """
 
 import json

@@ -135,7 +135,7 @@ async def _read_cause(client: Client, described: WorkflowExecutionDescription) -
         execution=WorkflowExecution(workflow_id=described.id, run_id=described.run_id),
         maximum_page_size=NEWEST_EVENTS,
     )
-    response = await client.workflow_service.get_workflow_execution_history_reverse(request)
+    response = await client.workflow_service.get_workflow_execution_history_reverse(request, retry=True)
     for event in response.history.events:
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
             return event.workflow_task_failed_event_attributes.failure.message
