@@ -24,7 +24,7 @@ from orchestrator.temporal.workflow.run_workflow import RunWorkflow
 from tests.golden import read_definition
 from tests.temporal.answers import Script, Scripts
 
-SECONDS = 60.0
+SECONDS = 150.0
 """Maximum wait in a test, in seconds."""
 QUEUE = "tests"
 
