@@ -18,6 +18,7 @@ from orchestrator.service.awaited_events import AwaitedEvents, collect_awaited_e
 from orchestrator.service.explanations import Explanation, explain_run
 from orchestrator.service.index_writer import IndexWriter
 from orchestrator.service.repair_results import require_valid_result
+from orchestrator.service.step_conflicts import describe_first_operator
 from orchestrator.store.archive import Archive
 from orchestrator.store.run_counts import RunCounts, count_runs
 from orchestrator.store.run_filter import ALL_RUNS, RunFilter
@@ -241,7 +242,7 @@ class Operations:
 
     async def resolve(self, customer_id: str | None, run_id: str, step: str, action: str, **resolution: Any) -> str:
         """Resolve a step that waits for an operator, by its ID or that of its node; return the step's ID."""
-        async with self.open_operation(customer_id, run_id):
+        async with self.open_operation(customer_id, run_id), self._name_first_operator(run_id, step):
             return await self.runs.resolve(run_id, step, action, **resolution)
 
     async def repair(
@@ -251,8 +252,24 @@ class Operations:
 
         Raises DefinitionInvalid where an action is given a result that it does not return.
         """
-        async with self.open_operation(customer_id, run_id):
+        step, path = request.get("step_id") or request.get("node_id") or "", request.get("path")
+        async with self.open_operation(customer_id, run_id), self._name_first_operator(run_id, step, path):
             if request["kind"] == "set_result":
                 recorded = await self.runs.reader.read_recorded_plan(run_id)
                 await asyncio.to_thread(require_valid_result, recorded.plan, self.registry, request)
             return Intervention.model_validate(await self.runs.repair(run_id, request, by=by))
+
+    @asynccontextmanager
+    async def _name_first_operator(self, run_id: str, step: str, path: str | None = None) -> AsyncIterator[None]:
+        """Add to a refusal who has decided on the step before, if an operator has."""
+        try:
+            yield
+        except OperationRefused as error:
+            try:
+                run = await self.runs.reader.read_document(run_id)
+            except ServerUnavailable:  # the refusal alone is the answer
+                raise error from None
+            first = describe_first_operator(run, step, path)
+            if not first:
+                raise
+            raise OperationRefused(f"{error.message}: {first}", hint=error.hint) from error

@@ -104,8 +104,8 @@ class Locked:
     address: str
     clients: AsyncExitStack
 
-    async def client(self, customer: str, *scopes: str, **more: Any) -> httpx.AsyncClient:
-        _, key = await self.services.keys.create(customer, "a key", scopes or ("read", "run", "edit"), **more)
+    async def client(self, customer: str, *scopes: str, name: str = "a key", **more: Any) -> httpx.AsyncClient:
+        _, key = await self.services.keys.create(customer, name, scopes or ("read", "run", "edit"), **more)
         headers = {"authorization": f"Bearer {key}"}
         client = httpx.AsyncClient(base_url=f"{self.address}{PREFIX}", headers=headers, timeout=30)
         return await self.clients.enter_async_context(client)

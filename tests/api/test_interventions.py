@@ -1,11 +1,12 @@
 """Operators' hands on a run in progress, over HTTP."""
 
+import asyncio
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.api.support import WAIT, start_run, wait_for_status
+from tests.api.support import WAIT, Locked, start_run, wait_for_status
 from tests.temporal.world import World, wait_until
 
 pytestmark = pytest.mark.temporal
@@ -103,3 +104,66 @@ async def test_a_result_that_an_action_does_not_return_is_refused(api: httpx.Asy
     run = await wait_for_status(api, run_id, "waiting")
     assert len(run["interventions"]) == 1
     await api.post(f"/runs/{run_id}/cancel")
+
+
+RESULT = {"status": 200, "headers": {}, "body": {"paid": True}}
+RACES: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("pay", {"kind": "set_result", "result": RESULT}),
+    ("fork[0]/pay", {"kind": "skip_node"}),
+    ("pay", {"kind": "retry_now"}),
+    ("pay", {"kind": "set_parameters", "parameters": {"url": "http://new.example"}}),
+)
+WORDS = {"set_result": "gave a result to", "skip_node": "skipped", "retry_now": "retried", "resolve": "resolved"}
+
+
+@pytest.mark.slow
+async def test_of_two_operators_one_decides_on_a_step_and_the_other_is_told_who_was_first(
+    locked: Locked, world: World, customer: str
+) -> None:
+    """No matter who comes first; the run has perhaps moved on, or ended, when the other one is refused."""
+    ada, bob = await locked.client(customer, name="ada"), await locked.client(customer, name="bob")
+    world.script({"http.request": [LOCKED] * len(RACES) + [{"output": RESULT}]}, customer)
+    fork = {"type": "parallel", "branches": [["pay"], ["ask"]]}
+
+    async def start_waiting(step_id: str) -> str:
+        branches = {"fork": fork, "ask": WAIT} if step_id.startswith("fork") else {}
+        run_id = await start_run(ada, {"pay": CALL, **branches}, f"trigger -> {'fork' if branches else 'pay'}")
+
+        async def is_waiting() -> bool:
+            waits = (await ada.get(f"/runs/{run_id}")).json()["waiting_for"]
+            return any((wait["step_id"], wait["kind"]) == (step_id, "operator") for wait in waits)
+
+        await wait_until(is_waiting)
+        return run_id
+
+    async def race(run_id: str, step_id: str, repair: dict[str, Any]) -> None:
+        skip = {"step_id": step_id, "action": "skip"}
+        repaired, resolved = await asyncio.gather(
+            operate(ada, f"/runs/{run_id}/interventions", {**repair, "step_id": step_id}),
+            operate(bob, f"/runs/{run_id}/resolve", skip),
+        )
+        late = await operate(bob, f"/runs/{run_id}/resolve", skip)
+        entries = (await ada.get(f"/runs/{run_id}")).json()["interventions"]
+        (done,) = (each for each in entries if each["kind"] != "set_parameters")
+        # New parameters decide nothing: they wait for the next attempt, and are refused once the step goes on.
+        decides = repair["kind"] != "set_parameters" or repaired.status_code == 409
+        refused = [answer for answer in (repaired, resolved, late) if answer.status_code == 409]
+        named = f": {done['by']} {WORDS[done['kind']]} {step_id}"
+
+        assert (late.status_code, len(refused)) == (409, 1 + decides)
+        assert [answer.text for answer in refused if named not in answer.json()["detail"]] == []
+
+    run_ids = await asyncio.gather(*(start_waiting(step_id) for step_id, _ in RACES))
+    await asyncio.gather(*(race(run_id, *each) for run_id, each in zip(run_ids, RACES, strict=True)))
+    await asyncio.gather(*(ada.post(f"/runs/{run_id}/terminate") for run_id in run_ids))
+
+
+async def operate(api: httpx.AsyncClient, path: str, body: dict[str, Any]) -> httpx.Response:
+    """Send a request until a worker has taken it: a busy one may take longer than the request waits."""
+
+    async def send() -> httpx.Response | None:
+        answer = await api.post(path, json=body)
+        return answer if answer.status_code != 503 else None
+
+    taken: httpx.Response = await wait_until(send)
+    return taken
