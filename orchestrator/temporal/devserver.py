@@ -327,7 +327,7 @@ def _explain_exit(code: int, home: Path) -> ServerUnavailable:
 async def _raise_retention(client: Client) -> None:
     request = UpdateNamespaceRequest(namespace=NAMESPACE)
     request.config.workflow_execution_retention_ttl.FromTimedelta(RETENTION)
-    await client.workflow_service.update_namespace(request)
+    await client.workflow_service.update_namespace(request, retry=True)
 
 
 async def stop_leftover_server(home: Path) -> None:

@@ -168,7 +168,7 @@ async def test_a_run_that_temporal_no_longer_stores_is_drawn_from_its_version(
     execution = WorkflowExecution(workflow_id=run_id)
     client = services.runs.client
     request = DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=execution)
-    await client.workflow_service.delete_workflow_execution(request)
+    await client.workflow_service.delete_workflow_execution(request, retry=True)
 
     async def is_deleted() -> bool:
         try:

@@ -360,9 +360,8 @@ async def test_a_run_whose_history_is_gone_is_not_rerun(api: httpx.AsyncClient, 
 
     await wait_until(is_listed)
     execution = WorkflowExecution(workflow_id=run_id)
-    await world.client.workflow_service.delete_workflow_execution(
-        DeleteWorkflowExecutionRequest(namespace=world.client.namespace, workflow_execution=execution)
-    )
+    request = DeleteWorkflowExecutionRequest(namespace=world.client.namespace, workflow_execution=execution)
+    await world.client.workflow_service.delete_workflow_execution(request, retry=True)
 
     async def is_refused() -> bool:
         answer = await api.post(f"/runs/{run_id}/rerun", json={"from_node": "a", "dry_run": True})

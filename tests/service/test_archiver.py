@@ -47,7 +47,7 @@ async def test_an_ended_run_is_answered_whole_when_temporal_has_deleted_it(world
         await wait_until(is_archived)
         request = DeleteWorkflowExecutionRequest(namespace=world.client.namespace)
         request.workflow_execution.workflow_id = run.id
-        await world.client.workflow_service.delete_workflow_execution(request)
+        await world.client.workflow_service.delete_workflow_execution(request, retry=True)
         archived = await services.operations.get_document(customer, run.id)
 
     assert archived.complete
@@ -67,7 +67,7 @@ async def test_a_run_that_temporal_no_longer_stores_is_not_tried_for_ever(world:
         await wait_until(read_indexed)
         request = DeleteWorkflowExecutionRequest(namespace=world.client.namespace)
         request.workflow_execution.workflow_id = run_id
-        await world.client.workflow_service.delete_workflow_execution(request)
+        await world.client.workflow_service.delete_workflow_execution(request, retry=True)
         await services.operations.index.mark_lost([run_id])
 
         async def is_given_up() -> bool:

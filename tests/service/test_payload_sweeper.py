@@ -61,7 +61,7 @@ def make_old(world: World, run_id: str) -> None:
 async def delete_from_temporal(world: World, run_id: str) -> None:
     request = DeleteWorkflowExecutionRequest(namespace=world.client.namespace)
     request.workflow_execution.workflow_id = run_id
-    await world.client.workflow_service.delete_workflow_execution(request)
+    await world.client.workflow_service.delete_workflow_execution(request, retry=True)
 
     async def is_gone() -> bool:
         return not await world.runs.visibility.has_workflow(run_id)

@@ -100,7 +100,8 @@ async def read_namespace_id(client: Client) -> str:
     request = DescribeNamespaceRequest(namespace=client.namespace)
     async with translate_rpc_errors():
         timeout = timedelta(seconds=CONNECT_SECONDS)
-        return (await client.workflow_service.describe_namespace(request, timeout=timeout)).namespace_info.id
+        described = await client.workflow_service.describe_namespace(request, retry=True, timeout=timeout)
+        return described.namespace_info.id
 
 
 def explain_core_error(message: str, error: BaseException) -> ServerUnavailable:
