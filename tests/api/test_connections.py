@@ -101,11 +101,11 @@ async def test_the_second_request_of_a_connection_has_a_time_limit_too() -> None
 
 
 async def test_a_client_that_sends_fast_enough_may_take_longer() -> None:
-    limits = ConnectionLimits(receive_seconds=0.2, bytes_per_second=1)
+    limits = ConnectionLimits(receive_seconds=1.0, bytes_per_second=1)
     async with serve(limits) as (address, _), connect(address) as (reader, writer):
         writer.write(REQUEST + b"Connection: close\r\n\r\n")
         for letter in (b"a", b"b", b"c", b"d", b"e", b"f"):
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.25)
             writer.write(letter)
         received = await read_all(reader)
 
@@ -127,11 +127,11 @@ async def test_the_first_bytes_of_a_later_request_extend_its_time() -> None:
 
 
 async def test_a_response_may_take_longer_than_its_request() -> None:
-    limits = ConnectionLimits(receive_seconds=0.1)
+    limits = ConnectionLimits(receive_seconds=0.5)
     async with serve(limits) as (address, event), httpx.AsyncClient(timeout=SECONDS) as client:
         waiting = asyncio.create_task(client.get(f"{address}/wait"))
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(waiting), 0.5)
+            await asyncio.wait_for(asyncio.shield(waiting), 1.0)
         event.set()
 
         assert (await waiting).text == "done"

@@ -16,7 +16,8 @@ from orchestrator.temporal.client.runs import Runs
 from tests.chaos.killed_processes import PATIENCE, Dev, Effects, start_dev
 
 pytestmark = pytest.mark.chaos
-DELAY_SECONDS = 12
+DELAY_SECONDS = 20
+"""A loaded machine takes a while to start what the delay has to outlast."""
 TEXT = "0123456789abcdef" * 16_384
 """Large enough to be stored outside of Temporal."""
 

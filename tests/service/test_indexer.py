@@ -26,7 +26,7 @@ async def test_the_index_closes_runs_that_temporal_has_deleted(world: World, tmp
         run = await wait_until(read_indexed)
         request = DeleteWorkflowExecutionRequest(namespace=world.client.namespace)
         request.workflow_execution.workflow_id = run_id
-        await world.client.workflow_service.delete_workflow_execution(request)
+        await world.client.workflow_service.delete_workflow_execution(request, retry=True)
 
         async def is_cancelled() -> bool:
             await services.indexer.sweep(run.started_at + timedelta(hours=1))
@@ -51,8 +51,9 @@ async def test_a_run_that_continued_as_new_is_listed_with_its_first_start(tmp_pa
 
             row = await wait_until(find_completed)
 
-    assert abs((row.started_at - run.started_at).total_seconds()) < 0.5
-    assert abs(row.duration_ms - run.duration_ms) < 500
+    # Each of its executions but the last takes a second or more: the times of one alone are far from those of the run.
+    assert abs((row.started_at - run.started_at).total_seconds() * 1000) < run.duration_ms / 2
+    assert row.duration_ms > run.duration_ms / 2
 
 
 @pytest.mark.slow

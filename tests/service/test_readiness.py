@@ -24,7 +24,7 @@ async def hang() -> None:
     try:
         await asyncio.sleep(60)
     finally:
-        await asyncio.sleep(1)
+        await asyncio.sleep(60)
 
 
 async def test_a_system_that_does_not_answer_is_not_waited_for() -> None:
@@ -36,7 +36,7 @@ async def test_a_system_that_does_not_answer_is_not_waited_for() -> None:
 
     expected = {"temporal": "server_unavailable", "database": "timeout", "disk": "ok", "new": "internal"}
     assert outcomes == [expected, expected]
-    assert time.monotonic() - before < 0.9
+    assert time.monotonic() - before < 30
 
 
 async def test_strangers_cause_one_check_a_second() -> None:

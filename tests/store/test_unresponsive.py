@@ -31,7 +31,7 @@ async def test_a_server_that_stops_answering_is_unavailable_after_the_deadline(p
         with pytest.raises(StoreUnavailable):
             await read_one(database)
 
-        assert time.monotonic() - before < 15
+        assert time.monotonic() - before < 60
 
         proxy.thaw()
         assert await read_one(database) == 1

@@ -45,17 +45,17 @@ async def slow(parameters: Slow) -> Slept:
     return Slept(slept=parameters.seconds)
 
 
-@action("tests.endless", timeout_seconds=60, heartbeat_seconds=10)
+@action("tests.endless", timeout_seconds=120, heartbeat_seconds=60)
 async def endless(parameters: Nothing) -> Slept:
     """Sleep until cancelled."""
     global endless_begun
     endless_begun = True
     try:
-        await asyncio.sleep(60)
+        await asyncio.sleep(120)
     except asyncio.CancelledError:
         cancelled_at.append(time.monotonic())
         raise
-    return Slept(slept=60)
+    return Slept(slept=120)
 
 
 @action("tests.stubborn")

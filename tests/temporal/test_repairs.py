@@ -1,7 +1,6 @@
 """What an operator can change in a run that is paused or waits."""
 
 import asyncio
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +10,7 @@ from orchestrator.errors import OperationRefused, ServerUnavailable
 from orchestrator.model.run import Run
 from orchestrator.temporal.client.activity_resets import reset_activity
 from orchestrator.temporal.replay import replay
-from tests.temporal.world import World, make_plan, run_scripted_worker, wait_until
+from tests.temporal.world import SECONDS, World, make_plan, run_scripted_worker, wait_until
 
 pytestmark = pytest.mark.temporal
 
@@ -159,14 +158,13 @@ async def test_without_a_worker_a_repair_is_refused_in_time_and_not_done_later(w
             return {"delay", "operator"} <= {wait["kind"] for wait in run.waiting_for}
 
         await wait_until(are_both_waiting)
-    began = time.monotonic()
-    answers = await asyncio.gather(
-        repair(alone, run_id, "skip_wait", node_id="nap"),
-        repair(alone, run_id, "set_variables", variables={"x": 1}),
-        alone.runs.resolve(run_id, "door", "skip"),
-        return_exceptions=True,
-    )
-    took = time.monotonic() - began
+    async with asyncio.timeout(SECONDS):  # 5 s where nothing else runs
+        answers = await asyncio.gather(
+            repair(alone, run_id, "skip_wait", node_id="nap"),
+            repair(alone, run_id, "set_variables", variables={"x": 1}),
+            alone.runs.resolve(run_id, "door", "skip"),
+            return_exceptions=True,
+        )
     async with run_scripted_worker(alone):
         # What the worker answers comes after all that the server has kept for it.
         await repair(alone, run_id, "set_variables", variables={"y": 1}, path="fork[0]")
@@ -176,7 +174,6 @@ async def test_without_a_worker_a_repair_is_refused_in_time_and_not_done_later(w
         await alone.runs.terminate(run_id)
 
     assert [type(answer) for answer in answers] == [ServerUnavailable] * 3
-    assert took < 20  # 5 s where nothing else runs
     assert {wait["kind"] for wait in run.waiting_for} == {"delay", "operator"}
     assert "x" not in run.context
     assert [each.names for each in run.interventions] == [["y"]] * 3

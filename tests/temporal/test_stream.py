@@ -13,7 +13,7 @@ from orchestrator.errors import BadCursor
 from orchestrator.temporal.devserver import run_dev_server
 from orchestrator.temporal.history.stream import Cursor
 from orchestrator.temporal.history.stream_events import RunEvent, SignalEvent, StepEvent, StreamEvent
-from tests.temporal.world import World, make_plan, open_world
+from tests.temporal.world import SECONDS, World, make_plan, open_world
 
 pytestmark = pytest.mark.temporal
 
@@ -23,7 +23,7 @@ Read = tuple[str, StreamEvent]
 async def read(world: World, run_id: str, after: str | None = None) -> list[Read]:
     """Follow a run to its end."""
     cursor = Cursor() if after is None else Cursor.parse(after)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(SECONDS):
         return [item async for item in await world.runs.reader.follow(run_id, cursor)]
 
 
@@ -33,7 +33,7 @@ async def reset(world: World, run_id: str) -> None:
         namespace="default", workflow_task_finish_event_id=4, reason="a test", request_id=str(uuid4())
     )
     request.workflow_execution.workflow_id = run_id
-    await world.client.workflow_service.reset_workflow_execution(request)
+    await world.client.workflow_service.reset_workflow_execution(request, retry=True)
 
 
 def collect(items: list[Read]) -> list[tuple[Any, ...]]:
@@ -257,7 +257,7 @@ async def test_a_stream_needs_no_worker(world: World) -> None:
     run_id = await world.start(plan)
     world.runs.settings = before
     events = await world.runs.reader.follow(run_id, Cursor())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SECONDS):
         _, begun = await anext(events)
         await world.runs.terminate(run_id, "enough")
         _, ended = await anext(events)

