@@ -4,9 +4,15 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from orchestrator.temporal.devserver import DevServer, run_dev_server
 from tests.temporal.world import World, open_world
+
+# Every run of the tests draws the same examples: `--hypothesis-profile random` draws others.
+settings.register_profile("random", derandomize=False)
+settings.register_profile("repeatable", derandomize=True, database=None)
+settings.load_profile("repeatable")
 
 
 @pytest.hookimpl(tryfirst=True)
