@@ -30,6 +30,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from orchestrator.errors import OrchestratorError, SettingsError
 from orchestrator.settings import Settings
 from orchestrator.store.home import FOLDER_MODE, create_private_file
+from orchestrator.store.sqlite_connection import connect_sqlite
 from orchestrator.store.tables import installation
 
 logger = logging.getLogger(__name__)
@@ -215,7 +216,8 @@ def create_database(url: str, command_seconds: float = COMMAND_SECONDS) -> Datab
                 create_private_file(file)  # SQLite gives its mode to the files beside it
         except OSError as error:
             raise StoreUnavailable(f"cannot create the folder of the database: {error}") from error
-        engine = create_async_engine(url, connect_args={"timeout": BUSY_SECONDS}, pool_size=POOL_SIZE)
+        connect_args = {"timeout": BUSY_SECONDS, "async_creator_fn": connect_sqlite}
+        engine = create_async_engine(url, connect_args=connect_args, pool_size=POOL_SIZE)
         event.listen(engine.sync_engine, "connect", _on_connect)
         event.listen(engine.sync_engine, "begin", _on_begin)
         return Database(engine)
@@ -249,7 +251,8 @@ def _on_connect(connection: Any, _: Any) -> None:
 
 def _on_begin(connection: Connection) -> None:
     writing = connection.get_execution_options().get("writing")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    driver: Any = connection.connection.driver_connection
+    driver.begin("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
 @asynccontextmanager
