@@ -9,7 +9,7 @@ from orchestrator.reruns.preview import RerunPlan, describe_rerun
 from orchestrator.reruns.restart import Changes, Rerun
 from orchestrator.service.plans import Plans
 from orchestrator.service.runs import Operations
-from orchestrator.service.starts import Starts, digest_content
+from orchestrator.service.starts import Starts
 from orchestrator.store.deliveries import Start
 from orchestrator.temporal.client.runs import PreparedRun, Runs, StartedRun
 
@@ -54,7 +54,7 @@ class Reruns:
             rerun = await self._plan_rerun(old, changes, version, new_id)
             return self.runs.prepare_rerun(rerun, delivery_id=accepted.delivery_id if accepted else None)
 
-        content = digest_content({"version": version, "changes": asdict(changes)})
+        content = {"version": version, "changes": asdict(changes)}
         return await self.starts.start_once(old.customer_id, f"rerun:{run_id}", key, content, prepare)
 
     async def _load_ended_run(self, customer_id: str | None, run_id: str) -> "_OldRun":

@@ -49,7 +49,7 @@ class Starts:
             plan = (await self.plans.load_to_start(owner, workflow_id, chosen)).plan
             return await self._prepare(plan, run_input, accepted)
 
-        content = digest_content({"version": version, "input": run_input})
+        content = {"version": version, "input": run_input}
         return await self.start_once(owner, workflow_id, key, content, prepare)
 
     async def start_definition(
@@ -67,7 +67,7 @@ class Starts:
             plan = await self.plans.make_unsaved(customer_id, definition, callees)
             return await self._prepare(plan, run_input, accepted)
 
-        content = digest_content({"definition": definition, "input": run_input, "callees": callees})
+        content = {"definition": definition, "input": run_input, "callees": callees}
         return await self.start_once(customer_id, "", key, content, prepare)
 
     async def _prepare(self, plan: Plan, run_input: Any, accepted: Start | None) -> PreparedRun:
@@ -86,7 +86,7 @@ class Starts:
         customer_id: str,
         target: str,
         key: str | None,
-        content: str,
+        content: Any,
         prepare: Callable[[Start | None], Awaitable[PreparedRun]],
     ) -> StartedRun:
         """Start the run that `prepare` returns, once for each key: the first run answers later requests.
@@ -97,14 +97,14 @@ class Starts:
         """
         if key is None:
             return await self.begin(await prepare(None))
-        slot = idempotency_slot(target, key)
+        slot, digest = idempotency_slot(target, key), digest_content(content)
         earlier = await self.deliveries.find_by_slot(customer_id, slot)
         if earlier is not None:
-            earlier.require_content(content)
+            earlier.require_content(digest)
         if earlier is not None and (not earlier.pending or await self._has_started(earlier.starts[0])):
             return _describe_duplicate(earlier)
         run = await prepare(None)
-        stored = await self.deliveries.accept(_build_delivery(customer_id, key, content, run), slot)
+        stored = await self.deliveries.accept(_build_delivery(customer_id, key, digest, run), slot)
         first = stored.starts[0]
         if first.state != PENDING:
             return _describe_duplicate(stored)
@@ -140,10 +140,10 @@ def digest_content(content: Any) -> str:
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _build_delivery(customer_id: str, key: str, content: str, run: PreparedRun) -> Delivery:
+def _build_delivery(customer_id: str, key: str, digest: str, run: PreparedRun) -> Delivery:
     start = Start(run.plan.id, run.plan.version, run.info.id, run.input_data)
     return Delivery.new(
-        "start", customer_id, start.workflow_id, {"type": MANUAL}, key=key, content=content, starts=(start,)
+        "start", customer_id, start.workflow_id, {"type": MANUAL}, key=key, content=digest, starts=(start,)
     )
 
 

@@ -1,7 +1,7 @@
 """The audit log: who changed what, when, and from where. Lines are added and read, never changed or deleted."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -47,6 +47,7 @@ class AuditFilter:
 
 
 ALL_ENTRIES = AuditFilter()
+INSERT = insert(audit)
 
 
 class Audit:
@@ -59,7 +60,7 @@ class Audit:
     async def add(self, entries: Sequence[AuditEntry]) -> None:
         """Append entries."""
         async with self.database.write_transaction() as connection:
-            await connection.execute(insert(audit), [asdict(entry) for entry in entries])
+            await connection.execute(INSERT, [_make_row(entry) for entry in entries])
 
     async def list_entries(
         self,
@@ -85,3 +86,7 @@ class Audit:
         query = query.order_by(audit.c.at.desc(), audit.c.id.desc()).limit(limit)
         async with self.database.read_transaction() as connection:
             return [AuditEntry(**row) for row in (await connection.execute(query)).mappings()]
+
+
+def _make_row(entry: AuditEntry) -> dict[str, Any]:
+    return {name: getattr(entry, name) for name in AuditEntry.__slots__}

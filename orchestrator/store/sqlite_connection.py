@@ -37,7 +37,7 @@ class SqliteConnection(aiosqlite.Connection):
             cursor = method(self._conn, *arguments)
             return cursor, cursor.fetchall()
 
-        result: tuple[sqlite3.Cursor, list[Any]] = await self._execute(execute)
+        result: tuple[sqlite3.Cursor, list[Any]] = await self._execute(execute)  # type: ignore[no-untyped-call]
         return result
 
     async def commit(self) -> None:
