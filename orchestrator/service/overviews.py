@@ -5,13 +5,13 @@ What is returned grows with the graph, not with the number of steps.
 
 import hashlib
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from itertools import islice
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, Field
 
@@ -21,6 +21,9 @@ from orchestrator.service.step_ports import find_port
 
 URGENT: tuple[Status, ...] = ("failed", "retrying", "waiting", "pending", "running")
 """What a person wants to see first, in this order."""
+RANKS: Mapping[Status, int] = dict.fromkeys(get_args(Status), len(URGENT)) | {
+    status: rank for rank, status in enumerate(URGENT)
+}
 MAX_MESSAGE = 300
 MAX_ITERATIONS = 100
 ITEM_COUNTS = ("count", "succeeded", "failed")
@@ -178,17 +181,16 @@ def _count_items(output: Any) -> dict[str, int] | None:
 
 
 def _summarize_nodes(steps: Sequence[StepDocument]) -> list[NodeSummary]:
-    statuses: dict[str, Counter[Status]] = {}
-    ports: dict[str, Counter[str]] = {}
+    statuses: defaultdict[str, Counter[Status]] = defaultdict(Counter)
+    ports: defaultdict[str, Counter[str]] = defaultdict(Counter)
     first: dict[str, StepDocument] = {}
     for step in steps:
-        node = step.node_id
-        statuses.setdefault(node, Counter())[step.status] += 1
-        left_by = ports.setdefault(node, Counter())
-        port = find_port(step.id, step.status, step.completed_at is not None, step.decision, step.output_data)
+        node, status = step.node_id, step.status
+        statuses[node][status] += 1
+        port = find_port(step.id, status, step.completed_at is not None, step.decision, step.output_data)
         if port is not None:
-            left_by[port] += 1
-        if node not in first or _rank(step.status) <= _rank(first[node].status):
+            ports[node][port] += 1
+        if node not in first or RANKS[status] <= RANKS[first[node].status]:
             first[node] = step
     return [
         NodeSummary(
@@ -202,10 +204,6 @@ def _summarize_nodes(steps: Sequence[StepDocument]) -> list[NodeSummary]:
     ]
 
 
-def _rank(status: Status) -> int:
-    return URGENT.index(status) if status in URGENT else len(URGENT)
-
-
 def _digest(step: StepDocument) -> str:
     result = [step.output_data, step.error and step.error.get("error_type")]
     return hashlib.sha256(json.dumps(result, sort_keys=True).encode()).hexdigest()[:16]
@@ -213,13 +211,11 @@ def _digest(step: StepDocument) -> str:
 
 def _summarize_passes(steps: Sequence[StepDocument], iterations: Mapping[str, int]) -> Iterator[PassSummary]:
     """Yield the iterations of each loop within the chosen iterations of the loops around it."""
-    found: dict[str, dict[int, Status]] = {}
-    for step in steps:
-        for owner, index in _split_path(step.path):
-            seen = found.setdefault(owner, {})
-            status: Status = step.status if step.status in URGENT else "completed"
-            before = seen.get(index)
-            if before is None or _rank(status) < _rank(before):
+    found: defaultdict[str, dict[int, Status]] = defaultdict(dict)
+    for path, status in _find_urgent_statuses(steps).items():
+        for owner, index in _split_path(path):
+            seen = found[owner]
+            if index not in seen or RANKS[status] < RANKS[seen[index]]:
                 seen[index] = status
             if iterations.get(owner, index) != index:
                 break
@@ -227,6 +223,18 @@ def _summarize_passes(steps: Sequence[StepDocument], iterations: Mapping[str, in
         yield PassSummary(node_id=owner, statuses=dict(Counter(seen.values())), listed=_list_iterations(seen))
 
 
+def _find_urgent_statuses(steps: Sequence[StepDocument]) -> dict[str, Status]:
+    """Return the most urgent status of the steps in each path: there are far fewer paths than steps."""
+    urgent: dict[str, Status] = {}
+    for step in steps:
+        if step.status in URGENT:
+            before = urgent.get(step.path, "completed")
+            urgent[step.path] = min(step.status, before, key=RANKS.__getitem__)
+        else:
+            urgent.setdefault(step.path, "completed")
+    return urgent
+
+
 def _list_iterations(seen: Mapping[int, Status]) -> list[IterationSummary]:
-    ordered = sorted(seen.items(), key=lambda entry: (_rank(entry[1]), -entry[0]))[:MAX_ITERATIONS]
+    ordered = sorted(seen.items(), key=lambda entry: (RANKS[entry[1]], -entry[0]))[:MAX_ITERATIONS]
     return [IterationSummary(index=index, status=status) for index, status in sorted(ordered)]

@@ -167,6 +167,14 @@ def test_a_deeply_nested_value_is_read_from_the_archive() -> None:
     assert decompress_document(compress_document(run)) == run
 
 
+@pytest.mark.parametrize("value", [0.1, -0.0, 1e308, 5e-324, 2**70, -(10**40), "\x00 \u2028 \U0001f600", True, [{}]])
+def test_values_are_read_from_the_archive_as_they_were(value: Any) -> None:
+    run = Run(id="r", workflow_id="w", workflow_version=1, status="completed", context={"value": value}, output=value)
+
+    read = decompress_document(compress_document(run))
+    assert (repr(read.output), repr(read.context["value"])) == (repr(value), repr(value))
+
+
 @pytest.mark.parametrize("steps", [10, 100, 1_000])
 def test_what_archiving_costs(steps: int, capsys: pytest.CaptureFixture[str]) -> None:
     """Prints processor time and size; runs of ten steps take well under 20 ms, so that 50 a second are kept up with."""
