@@ -124,3 +124,8 @@ export function explain(error: unknown): string {
   if (!(error instanceof Problem)) return error instanceof Error ? error.message : String(error);
   return error.hint ? `${error.message.replace(/\.$/, "")}: ${error.hint}` : error.message;
 }
+
+/** Return an error that was thrown as a Problem: what comes from no answer of the API gets the status, 422 in forms. */
+export function toProblem(error: unknown, status = 422): Problem {
+  return error instanceof Problem ? error : new Problem(status, "unknown", explain(error));
+}

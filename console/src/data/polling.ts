@@ -1,7 +1,7 @@
 // Keep what a page shows up to date: read it again every few seconds, as long as somebody looks.
 import { effect } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { isConnected, Problem } from "./api";
+import { isConnected, type Problem, toProblem } from "./api";
 
 export interface Polled<Value> {
   value: Value | null;
@@ -53,7 +53,7 @@ export function usePolled<Value>(
         } catch (error) {
           if (signal.aborted) return;
           failures += 1;
-          const problem = error instanceof Problem ? error : new Problem(0, "unknown", String(error));
+          const problem = toProblem(error, 0);
           setState((before) => ({ key, value: before.key === key ? before.value : null, error: problem }));
         }
         await untilWoken(chooseDelay(milliseconds, failures));

@@ -1,6 +1,6 @@
 // Run what is typed in memory, with mocks for its actions, and draw the run on the graph.
 import { useState } from "preact/hooks";
-import { explain, Problem, send } from "../../data/api";
+import { explain, type Problem, send, toProblem } from "../../data/api";
 import { parseExact } from "../../data/json";
 import type { Json } from "../../data/types";
 import { ActionButton } from "../../parts/action_button";
@@ -31,7 +31,7 @@ export function Simulation({ text, isValid, run, onRun }: Props) {
       onRun((await send<SimulatedRun>("POST", "workflows/simulate", { body, headers })).body);
     } catch (error) {
       onRun(null);
-      setProblem(error instanceof Problem ? error : new Problem(422, "json", explain(error)));
+      setProblem(toProblem(error));
     }
   }
 

@@ -1,6 +1,6 @@
 // Send an event to a run that waits for it: a form made from the schema of its payload.
 import { useState } from "preact/hooks";
-import { explain, Problem } from "../../data/api";
+import { type Problem, toProblem } from "../../data/api";
 import { useIdempotencyKey } from "../../data/idempotency";
 import type { JsonObject, Run, Wait } from "../../data/types";
 import { ActionButton } from "../../parts/action_button";
@@ -35,7 +35,7 @@ export function EventDialog({ run, wait, schema, preset, onClose, onSent }: Prop
       const event = { name, key: typeof wait.key === "string" ? wait.key : null, payload: form.read() };
       await sendEvent(run.id, event, findKey(JSON.stringify(event)));
     } catch (error) {
-      setProblem(error instanceof Problem ? error : new Problem(422, "form", explain(error)));
+      setProblem(toProblem(error));
       return;
     }
     notify("Sent");

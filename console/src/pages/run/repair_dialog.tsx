@@ -1,6 +1,6 @@
 // Change a run in progress: the dialog that asks for a value, a reason and the confirmation.
 import { useState } from "preact/hooks";
-import { explain, post, Problem } from "../../data/api";
+import { post, type Problem, toProblem } from "../../data/api";
 import { readJson } from "../../data/json";
 import type { Json, JsonObject, Run } from "../../data/types";
 import { ActionButton } from "../../parts/action_button";
@@ -48,7 +48,7 @@ export function RepairDialog({ run, kind, title, stepId, nodeId, initial, onClos
     try {
       await repairRun(run.id, { kind, stepId, nodeId, reason, ...(field && { value: readJson(text) }) });
     } catch (error) {
-      setProblem(error instanceof Problem ? error : new Problem(422, "form", explain(error)));
+      setProblem(toProblem(error));
       return;
     }
     notify(done);

@@ -1,6 +1,6 @@
 // A rerun before it is confirmed. What draws it is loaded when one is asked for.
 import { useEffect, useState } from "preact/hooks";
-import { explain, Problem } from "../../data/api";
+import { type Problem, toProblem } from "../../data/api";
 import type { Run } from "../../data/types";
 import { loadLater } from "../../parts/later";
 import { planRerun, type RerunPlan, type RerunTarget } from "./run_actions";
@@ -24,7 +24,7 @@ export function useRerunPreview(run: Run | null): [RerunPreview | null, (target:
     Promise.all([planRerun(run.id, preview.target), load()]).then(
       ([plan, { drawPlan }]) => setPreview({ ...preview, plan, draw: drawPlan }),
       (error: unknown) =>
-        setPreview({ ...preview, problem: error instanceof Problem ? error : new Problem(0, "unknown", explain(error)) }),
+        setPreview({ ...preview, problem: toProblem(error, 0) }),
     );
   }, [preview]);
   return [preview, ask];

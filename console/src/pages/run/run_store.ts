@@ -1,7 +1,7 @@
 // The run that the page shows: graph, list and banner are views of this one overview. The run's stream says when it has
 // changed; what leaves no event in the stream (decisions, attempts) comes with the next reading.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { get, Problem } from "../../data/api";
+import { get, type Problem, toProblem } from "../../data/api";
 import { follow, type StreamState } from "../../data/stream";
 import type { Overview } from "../../data/types";
 import { listPicks, type Picks } from "../../graph/picks";
@@ -92,7 +92,7 @@ class RunReader {
       this.onError(null);
     } catch (error) {
       if (this.signal.aborted) return;
-      this.onError(error instanceof Problem ? error : new Problem(0, "unknown", String(error)));
+      this.onError(toProblem(error, 0));
     }
     // An overview that takes long to read is read less often.
     const pause = Math.max(PAUSE_MS, 3 * (performance.now() - began));

@@ -1,6 +1,6 @@
 // Ask for the parameters of another attempt of a step, or for the value that replaces its output.
 import { useState } from "preact/hooks";
-import { explain, Problem, send } from "../../data/api";
+import { type Problem, send, toProblem } from "../../data/api";
 import { parseExact, readJson } from "../../data/json";
 import { usePolled } from "../../data/polling";
 import type { Json, JsonObject, Page, Step } from "../../data/types";
@@ -43,7 +43,7 @@ export function ValueDialog({ runId, stepId, action, config, onClose, onSubmit }
       await onSubmit(action === "retry" ? { parameters: pickEdits(before ?? {}, value, config) } : { value });
       onClose();
     } catch (error) {
-      setProblem(error instanceof Problem ? error : new Problem(422, "form", explain(error)));
+      setProblem(toProblem(error));
     }
   };
   const footer = (

@@ -1,6 +1,6 @@
 // Start a run: a form made from the workflow's input schema.
 import { useState } from "preact/hooks";
-import { explain, post, Problem } from "../../data/api";
+import { post, type Problem, toProblem } from "../../data/api";
 import { useIdempotencyKey } from "../../data/idempotency";
 import type { JsonObject, Workflow } from "../../data/types";
 import { ActionButton } from "../../parts/action_button";
@@ -29,7 +29,7 @@ export function StartDialog({ workflow, onClose, onStarted }: Props) {
       onClose();
       onStarted(run.id);
     } catch (error) {
-      setProblem(error instanceof Problem ? error : new Problem(422, "form", explain(error)));
+      setProblem(toProblem(error));
     }
   }
 

@@ -1,1 +1,0 @@
-import{j as a,k as b,l as c}from"./chunk-UFD4TD2F.js";import"./chunk-5TAU6VJN.js";import"./chunk-FV2IA4N4.js";import"./chunk-GRHJMQAA.js";import"./chunk-PWSR4PMU.js";import"./chunk-73TDOBNH.js";import"./chunk-3UTFIQZK.js";export{a as BulkBar,b as BulkDialog,c as BulkProgress};
