@@ -34,7 +34,7 @@ async def test_thousands_of_items_cost_the_run_a_few_events_for_each_batch(world
     run_id = await world.start(make_plan(nodes, "trigger -> each", customer=customer))
     run = await world.wait_for_end(run_id)
     history = await world.client.get_workflow_handle(run_id).fetch_history()
-    each = next(step for step in run.steps if step.id == "each")
+    (each,) = (step for step in run.steps if step.id == "each")
 
     assert (run.status, run.steps_completed) == ("completed", ITEMS + 1)
     assert each.output_data == {

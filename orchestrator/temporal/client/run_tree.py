@@ -228,7 +228,7 @@ def _merge_branches(run: Run, branches: list[Branch]) -> Run:
     if not branches:
         return run
     steps = sorted(
-        [*run.steps, *(step for branch in branches for step in branch.run.steps)], key=lambda step: step.started_at
+        [*run.steps, *(step for branch in branches for step in _list_steps(branch))], key=lambda step: step.started_at
     )
     live = [branch for branch in branches if branch.running]
     complete = run.complete and all(branch.run.complete for branch in branches)
@@ -244,6 +244,14 @@ def _merge_branches(run: Run, branches: list[Branch]) -> Run:
         changed["waiting_for"] = [*run.waiting_for, *(wait for branch in live for wait in branch.run.waiting_for)]
         changed["status"] = _combine_status(run, live)
     return run.model_copy(update=changed)
+
+
+def _list_steps(branch: Branch) -> list[StepDocument]:
+    """Return the steps of a branch; the loop of a batch is a step of the flow that has started the batch."""
+    if not is_batch_path(branch.path):
+        return branch.run.steps
+    loop = find_owner(branch.path)
+    return [step for step in branch.run.steps if step.id != loop]
 
 
 def _mark_unread(run: Run, problems: list[_Unread]) -> Run:
