@@ -1,10 +1,12 @@
 """Workflows: started with a form, published, compared; written in the editor; what has arrived."""
 
+import re
+
 import httpx
 from playwright.async_api import Page, expect
 
 from tests.console.browser import tab_to
-from tests.console.examples import CHARGED, ORDER, activate
+from tests.console.examples import CHARGED, ORDER, activate, start
 from tests.temporal.world import World
 
 
@@ -87,6 +89,57 @@ async def test_a_workflow_is_written_checked_simulated_saved_and_activated(page:
     await expect(page.get_by_role("heading", level=1, name="My workflow")).to_be_visible()
     stored = (await api.get("/workflows/my_workflow")).json()
     assert (stored["status"], stored["version"]) == ("active", 1)
+
+
+async def test_many_workflows_are_listed_in_pages_and_found_by_id(page: Page, api: httpx.AsyncClient) -> None:
+    done = {"nodes": [{"id": "done", "type": "end"}], "edges": [{"source": "trigger", "target": "done"}]}
+    for number in range(103):
+        definition = {"id": f"many_{number:03}", "name": f"Number {number}", "trigger": {"type": "manual"}, **done}
+        assert (await api.post("/workflows", json=definition)).status_code == 201
+    await page.goto("/#/workflows")
+    await expect(page.get_by_role("row")).to_have_count(101)
+    await page.get_by_role("button", name="Show more workflows").click()
+    await expect(page.get_by_role("row")).to_have_count(104)
+    await page.get_by_label("Workflow ID").fill("many_10")
+    await expect(page.get_by_role("row")).to_have_count(4)
+    await expect(page).to_have_url(re.compile("id=many_10"))
+
+    await page.get_by_label("Workflow ID").fill("none")
+    await expect(page.get_by_role("heading", name="No workflow matches")).to_be_visible()
+    await page.get_by_role("button", name="Remove the filter").click()
+    await expect(page.get_by_role("row")).to_have_count(101)
+
+
+async def test_what_does_not_exist_is_said_on_a_page_that_leads_back(page: Page) -> None:
+    for kind in ("run", "workflow"):
+        await page.goto(f"/#/{kind}s/none")
+        await expect(page.get_by_role("heading", level=1)).to_contain_text(f"There is no {kind} 'none'")
+        await page.get_by_role("link", name=f"Go to the {kind}s").click()
+        await expect(page.get_by_role("heading", level=1)).not_to_contain_text("There is no")
+
+
+async def test_long_names_hide_no_column_and_fit_a_phone(page: Page, api: httpx.AsyncClient, world: World) -> None:
+    name, word = "A name that is much longer than the column that it is in", "word" * 40
+    definition = {
+        "id": "x" * 80,
+        "name": name,
+        "description": word,
+        "trigger": {"type": "manual"},
+        "nodes": [{"id": "n" * 80, "name": word, "type": "end"}],
+        "edges": [{"source": "trigger", "target": "n" * 80}],
+    }
+    await activate(api, definition)
+    run_id = await start(api, definition["id"])
+    await page.set_viewport_size({"width": 1280, "height": 860})
+    for path, last in {"runs": "Took", "workflows": "Last run"}.items():
+        await page.goto(f"/#/{path}")
+        await expect(page.get_by_role("link", name=name)).to_be_visible()
+        await expect(page.get_by_role("columnheader", name=last, exact=True)).to_be_in_viewport(ratio=1)
+    await page.set_viewport_size({"width": 390, "height": 844})
+    for path, seen in {f"runs/{run_id}": "Completed in", f"workflows/{definition['id']}": "Statistics"}.items():
+        await page.goto(f"/#/{path}")
+        await expect(page.get_by_text(seen).first).to_be_visible()
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 390, path
 
 
 async def test_what_has_arrived_is_listed_with_its_reason_and_processed_again(

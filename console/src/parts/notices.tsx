@@ -39,6 +39,16 @@ export function ProblemNotice({ problem, onRetry }: { problem: Problem; onRetry?
   );
 }
 
+/** Why a page has nothing to show: what it is about does not exist, or cannot be read now. */
+export function NotRead({ problem, onRetry, children }: { problem: Problem; onRetry: () => void; children: ComponentChildren }) {
+  if (problem.status !== 404) return <ProblemNotice problem={problem} onRetry={onRetry} />;
+  return (
+    <Empty title={problem.message.charAt(0).toUpperCase() + problem.message.slice(1)} isPage>
+      {children}
+    </Empty>
+  );
+}
+
 /** A page or list without content, and what to do about it. */
 export function Empty({ title, children, isPage = false }: { title: string; children?: ComponentChildren; isPage?: boolean }) {
   return (

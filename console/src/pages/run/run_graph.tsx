@@ -49,7 +49,7 @@ export function RunGraph({ overview, graph, picks, planned, compared, counts, se
           </button>
         ))}
         <span class="card-tools">
-          {layout && <IterationPickers layout={layout} passes={passes} picks={picks} onPick={onPick} />}
+          {layout && <IterationPickers layout={layout} passes={passes} nodes={nodes} picks={picks} onPick={onPick} />}
           <FoldButton layout={layout} opened={graph.opened} selected={selected} />
           <CompareButton run={run} />
         </span>

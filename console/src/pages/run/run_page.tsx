@@ -1,6 +1,6 @@
 // One run: what it needs, its graph, the chosen step, its steps and its data.
 import { useMemo, useState } from "preact/hooks";
-import { address, setParameters } from "../../data/address";
+import { address, linkTo, setParameters } from "../../data/address";
 import { get, Problem } from "../../data/api";
 import { usePolled } from "../../data/polling";
 import type { JsonObject, NodeSummary, Overview, Run, Wait } from "../../data/types";
@@ -8,7 +8,7 @@ import { useFoldedGraph } from "../../graph/folding";
 import { type Picks, readPicks } from "../../graph/picks";
 import type { EdgeCounts } from "../../graph/usual_path";
 import { loadLater } from "../../parts/later";
-import { Loading, ProblemNotice } from "../../parts/notices";
+import { Loading, NotRead, ProblemNotice } from "../../parts/notices";
 import type { PageProps } from "../../shell/pages";
 import { Banner } from "./banner";
 import { ComparisonCard, useOtherRun } from "./comparison";
@@ -30,8 +30,12 @@ export function RunPage({ path }: PageProps) {
   const [picks, setPicks] = useState<Picks>(NO_PICKS);
   const { overview, error, stream, refresh, widen } = useRun(id, picks);
   if (!overview) {
-    if (error && !error.isUnreachable) return <ProblemNotice problem={error} onRetry={refresh} />;
-    return <Loading what="the run" />;
+    if (!error || error.isUnreachable) return <Loading what="the run" />;
+    return (
+      <NotRead problem={error} onRetry={refresh}>
+        <a href={linkTo(["runs"])}>Go to the runs</a>
+      </NotRead>
+    );
   }
   return (
     <RunView overview={overview} picks={picks} setPicks={setPicks} error={error} isLive={stream === "live"} refresh={refresh}

@@ -2,6 +2,7 @@
 import { useMemo, useState } from "preact/hooks";
 import { address } from "../../data/address";
 import { get } from "../../data/api";
+import { usePages } from "../../data/pages";
 import { usePolled } from "../../data/polling";
 import type { Page, RunSummary, Workflow } from "../../data/types";
 import { ActionButton } from "../../parts/action_button";
@@ -15,17 +16,23 @@ import { FailureGroups } from "./failure_groups";
 import { clearFilters, buildQuery, type Filters, isFiltered, readFilters } from "./run_query";
 import { RunTable } from "./run_table";
 import { SearchBox } from "./search_box";
-import { useRuns } from "./use_runs";
 
 const BulkBar = loadLater(() => import("./bulk").then((loaded) => loaded.BulkBar));
 const BulkProgress = loadLater(() => import("./bulk").then((loaded) => loaded.BulkProgress));
+const REFRESH_MS = 3000;
 const SLOW_MS = 10_000;
 const MOST_WORKFLOWS = 500;
 
 /** The page with all runs. */
 export function RunsPage() {
   const filters = readFilters();
-  const list = useRuns(filters);
+  const list = usePages<RunSummary>({
+    path: "runs",
+    query: buildQuery(filters),
+    key: JSON.stringify(filters),
+    every: REFRESH_MS,
+    identify: ({ id }) => id,
+  });
   const counts = usePolled(
     (signal) => get<Counts>("runs/counts", buildQuery({ ...filters, status: "", reason: "" }), signal),
     JSON.stringify({ ...filters, status: "", reason: "" }),
@@ -34,12 +41,12 @@ export function RunsPage() {
   const workflows = usePolled((signal) => get<Page<Workflow>>("workflows", { limit: MOST_WORKFLOWS }, signal), "", SLOW_MS);
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   const names = useMemo(() => new Map(workflows.value?.items.map(({ id, name }) => [id, name ?? id])), [workflows.value]);
-  const chosen = list.runs?.filter(({ id }) => selected.has(id)) ?? [];
+  const chosen = list.items?.filter(({ id }) => selected.has(id)) ?? [];
   const job = address.value.query.get("bulk");
   const total = counts.value && countListed(counts.value, filters);
   const selection = selectFiltered(filters);
   const everything = list.hasMore && total && selection ? { total, selection } : null;
-  if (list.runs?.length === 0 && !isFiltered(filters) && workflows.value?.items.length === 0) return <FirstRun />;
+  if (list.items?.length === 0 && !isFiltered(filters) && workflows.value?.items.length === 0) return <FirstRun />;
   return (
     <>
       <div class="heading">
@@ -59,7 +66,7 @@ export function RunsPage() {
             {chosen.length > 0 && (
               <BulkBar runs={chosen} all={everything} onClear={() => setSelected(new Set())} />
             )}
-            <Rows runs={list.runs} names={names} selected={selected} onSelect={setSelected} isFiltered={isFiltered(filters)} />
+            <Rows runs={list.items} names={names} selected={selected} onSelect={setSelected} isFiltered={isFiltered(filters)} />
             {list.hasMore && (
               <div class="more">
                 <ActionButton needs={["read"]} class="quiet" onAct={list.loadMore}>

@@ -8,7 +8,7 @@ import { FoldButton, useFoldedGraph, useOpened } from "../../graph/folding";
 import { Graph } from "../../graph/graph";
 import { ActionButton } from "../../parts/action_button";
 import { JsonView } from "../../parts/json_view";
-import { Loading, ProblemNotice } from "../../parts/notices";
+import { Loading, NotRead, ProblemNotice } from "../../parts/notices";
 import { Pill } from "../../parts/status";
 import { formatCount, formatNumber, formatDuration, Moment, Until } from "../../parts/time";
 import { notify } from "../../parts/toasts";
@@ -31,8 +31,12 @@ export function WorkflowPage({ path }: PageProps) {
   const base = `workflows/${encodeURIComponent(id)}`;
   const { value, error, refresh } = usePolled((signal) => get<Workflow>(base, {}, signal), id, REFRESH_MS);
   if (!value) {
-    if (error && !error.isUnreachable) return <ProblemNotice problem={error} onRetry={refresh} />;
-    return <Loading what="the workflow" />;
+    if (!error || error.isUnreachable) return <Loading what="the workflow" />;
+    return (
+      <NotRead problem={error} onRetry={refresh}>
+        <a href={linkTo(["workflows"])}>Go to the workflows</a>
+      </NotRead>
+    );
   }
   return <View workflow={value} base={base} refresh={refresh} />;
 }

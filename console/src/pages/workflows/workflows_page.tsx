@@ -1,38 +1,83 @@
 // The list of workflows: whether they run by themselves, how their last runs went.
-import { useMemo } from "preact/hooks";
-import { linkTo } from "../../data/address";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { address, linkTo, setParameters } from "../../data/address";
 import { get } from "../../data/api";
+import { usePages } from "../../data/pages";
 import { usePolled } from "../../data/polling";
 import type { Page, RunSummary, Workflow } from "../../data/types";
-import { Loading, ProblemNotice } from "../../parts/notices";
+import { ActionButton } from "../../parts/action_button";
+import { Empty, Loading, ProblemNotice } from "../../parts/notices";
 import { Pill, STATUSES } from "../../parts/status";
 import { formatNumber, Moment } from "../../parts/time";
 import { FirstRun } from "../examples/later";
 import { describeTrigger, STATES } from "./workflow_words";
 
 const REFRESH_MS = 5000;
-const MOST = 500;
+const PAUSE_MS = 300;
+const MOST_RUNS = 500;
 const STRIP = 14;
 
 /** The page with all workflows. */
 export function WorkflowsPage() {
-  const list = usePolled((signal) => get<Page<Workflow>>("workflows", { limit: MOST }, signal), "", REFRESH_MS);
-  const runs = usePolled((signal) => get<Page<RunSummary>>("runs", { limit: MOST }, signal), "", REFRESH_MS);
+  const prefix = address.value.query.get("id") ?? "";
+  const { items, error, hasMore, loadMore, refresh } = usePages<Workflow>({
+    path: "workflows",
+    query: { id_prefix: prefix },
+    key: prefix,
+    every: REFRESH_MS,
+    identify: ({ customer_id, id }) => `${customer_id}/${id}`,
+  });
+  const runs = usePolled((signal) => get<Page<RunSummary>>("runs", { limit: MOST_RUNS }, signal), "", REFRESH_MS);
   const strips = useMemo(() => groupByWorkflow(runs.value?.items ?? []), [runs.value]);
-  if (list.value?.items.length === 0) return <FirstRun />;
+  if (items?.length === 0 && !prefix) return <FirstRun />;
   return (
     <>
       <div class="heading">
         <h1>Workflows</h1>
         <span class="actions">
+          <PrefixBox prefix={prefix} />
           <a class="button" href={linkTo(["edit"])}>
             New workflow
           </a>
         </span>
       </div>
-      {list.error && !list.error.isUnreachable && <ProblemNotice problem={list.error} onRetry={list.refresh} />}
-      {list.value === null ? <Loading what="workflows" /> : <WorkflowTable workflows={list.value.items} strips={strips} />}
+      {error && !error.isUnreachable && <ProblemNotice problem={error} onRetry={refresh} />}
+      {items === null && <Loading what="workflows" />}
+      {items?.length === 0 && (
+        <Empty title="No workflow matches">
+          <button type="button" onClick={() => setParameters({ id: null })}>
+            Remove the filter
+          </button>
+        </Empty>
+      )}
+      {items !== null && items.length > 0 && (
+        <div class="card">
+          <WorkflowTable workflows={items} strips={strips} />
+          {hasMore && (
+            <div class="more">
+              <ActionButton needs={["read"]} class="quiet" onAct={loadMore}>
+                Show more workflows
+              </ActionButton>
+            </div>
+          )}
+        </div>
+      )}
     </>
+  );
+}
+
+/** The field for the beginning of an ID; the list follows a moment after the last key. */
+function PrefixBox({ prefix }: { prefix: string }) {
+  const [typed, setTyped] = useState(prefix);
+  useEffect(() => setTyped(prefix), [prefix]);
+  useEffect(() => {
+    if (typed.trim() === prefix) return;
+    const timer = setTimeout(() => setParameters({ id: typed.trim() }), PAUSE_MS);
+    return () => clearTimeout(timer);
+  }, [typed]);
+  return (
+    <input type="search" class="prefix" aria-label="Workflow ID" placeholder="ID, or how it begins…" value={typed}
+      onInput={(event) => setTyped(event.currentTarget.value)} />
   );
 }
 
@@ -47,7 +92,7 @@ function groupByWorkflow(runs: RunSummary[]): Map<string, RunSummary[]> {
 
 function WorkflowTable({ workflows, strips }: { workflows: Workflow[]; strips: Map<string, RunSummary[]> }) {
   return (
-    <div class="card scroll">
+    <div class="scroll">
       <table class="table">
         <thead>
           <tr>
