@@ -6,6 +6,9 @@ PARALLEL := -n 3 --dist loadfile# three test processes, each with its own server
 PURE := not (temporal or browser or process or thorough or postgresql or chaos or slow)
 READY := $(VENV)/.ready
 
+# Many tests start commands as processes: compiled once, each starts half a second sooner. Images of Python disable it.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 
 .PHONY: help
