@@ -20,6 +20,7 @@ STARTED = '{"events": [{"eventId": "1", "eventType": "EVENT_TYPE_WORKFLOW_EXECUT
 """Without attributes, such as a run id."""
 
 
+@pytest.mark.slow
 async def test_a_history_replays_from_the_server_and_from_a_file(dev: Dev, tmp_path: Path) -> None:
     run_id = json.loads((await dev("run", write_greeting(tmp_path), "--json")).out)["id"]
     kept = tmp_path / "history.json"

@@ -126,7 +126,7 @@ def check_edge(edge: LaidEdge, boxes: dict[str, Box], frames: dict[str, ScopeFra
         assert [box.id for box in members if crosses(begin, end, box)] == [], edge
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES_OF_EACH, deadline=None)
 @given(draw_structured(crossing=3, rich=True))
 def test_any_structured_graph_is_laid_out(generated: Generated) -> None:
@@ -136,7 +136,7 @@ def test_any_structured_graph_is_laid_out(generated: Generated) -> None:
     assert {box.id for box in layout.boxes} >= {node["id"] for node in generated.definition["nodes"]}
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES_OF_EACH, deadline=None)
 @given(draw_wild())
 def test_any_graph_is_laid_out(generated: Generated) -> None:
@@ -278,7 +278,7 @@ def test_boxes_too_close_for_their_text_are_moved_apart() -> None:
     check_layout(layout, routed=False)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @settings(max_examples=EXAMPLES_OF_EACH, deadline=None)
 @given(draw_structured(crossing=2), st.data())
 def test_any_positions_keep_boxes_apart(generated: Generated, data: st.DataObject) -> None:

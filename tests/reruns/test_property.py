@@ -108,7 +108,7 @@ def test_a_completed_run_ends_the_same_from_any_of_its_steps(graph: Generated, p
         check_completed_run(plan, pick)
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @LONG
 @given(draw_structured(crossing=3, rich=True), st.integers(0, 1_000))
 def test_any_graph_is_rerun(graph: Generated, pick: int) -> None:

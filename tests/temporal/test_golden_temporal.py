@@ -32,6 +32,7 @@ async def test_temporal_runs_it_as_expected(case: Case, golden: Golden) -> None:
     assert list_differences(case, run.model_dump(mode="json"), virtual=False) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", FUSED, ids=lambda case: case.name)
 async def test_fused_actions_change_nothing(case: Case, golden: Golden) -> None:
     run = await golden.run_to_end(case)

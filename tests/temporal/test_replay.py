@@ -22,10 +22,10 @@ pytestmark = pytest.mark.temporal
 QUICK = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules("orchestrator"))
 NAMES = sorted(path.stem for path in HISTORIES.glob("*.json"))
 STRICT_CASES = (
-    "recursion-a-parallel-in-a-loop-in-a-branch-keeps-its-paths",
-    "rollback-an-operator-goes-back-to-an-earlier-node",
     "persistent-trigger-early-events-are-buffered-in-order",
-    "example-saga-booking-cancels-what-was-booked",
+    pytest.param("recursion-a-parallel-in-a-loop-in-a-branch-keeps-its-paths", marks=pytest.mark.slow),
+    pytest.param("rollback-an-operator-goes-back-to-an-earlier-node", marks=pytest.mark.slow),
+    pytest.param("example-saga-booking-cancels-what-was-booked", marks=pytest.mark.slow),
 )
 
 
