@@ -4,14 +4,14 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from orchestrator.temporal.devserver import DevServer, run_dev_server
 from tests.temporal.world import World, open_world
 
-# Every run of the tests draws the same examples: `--hypothesis-profile random` draws others.
-settings.register_profile("random", derandomize=False)
-settings.register_profile("repeatable", derandomize=True, database=None)
+# Each run draws the same examples, however slow the machine is: `--hypothesis-profile random` draws others.
+settings.register_profile("random", deadline=None, suppress_health_check=list(HealthCheck), database=None)
+settings.register_profile("repeatable", settings.get_profile("random"), derandomize=True)
 settings.load_profile("repeatable")
 
 

@@ -127,7 +127,7 @@ def check_edge(edge: LaidEdge, boxes: dict[str, Box], frames: dict[str, ScopeFra
 
 
 @pytest.mark.slow
-@settings(max_examples=EXAMPLES_OF_EACH, deadline=None)
+@settings(max_examples=EXAMPLES_OF_EACH)
 @given(draw_structured(crossing=3, rich=True))
 def test_any_structured_graph_is_laid_out(generated: Generated) -> None:
     layout = lay_out(generated.definition)
@@ -137,7 +137,7 @@ def test_any_structured_graph_is_laid_out(generated: Generated) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=EXAMPLES_OF_EACH, deadline=None)
+@settings(max_examples=EXAMPLES_OF_EACH)
 @given(draw_wild())
 def test_any_graph_is_laid_out(generated: Generated) -> None:
     layout = lay_out(generated.definition)
@@ -279,7 +279,7 @@ def test_boxes_too_close_for_their_text_are_moved_apart() -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=EXAMPLES_OF_EACH, deadline=None)
+@settings(max_examples=EXAMPLES_OF_EACH)
 @given(draw_structured(crossing=2), st.data())
 def test_any_positions_keep_boxes_apart(generated: Generated, data: st.DataObject) -> None:
     spots = st.fixed_dictionaries({"x": st.integers(-300, 300), "y": st.integers(-300, 300) | st.floats(0, 99)})

@@ -208,7 +208,7 @@ EDGES = st.fixed_dictionaries(
 
 
 @pytest.mark.thorough
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(NODES | JSON, max_size=5) | JSON, st.lists(EDGES | JSON, max_size=8) | JSON, JSON)
 def test_any_input_is_drawn(nodes: Any, edges: Any, trigger: Any) -> None:
     text = draw_mermaid({"nodes": nodes, "edges": edges, "trigger": trigger})

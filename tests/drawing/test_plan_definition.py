@@ -31,7 +31,7 @@ def list_edges(layout: Layout) -> set[tuple[str, str, str, str]]:
 
 
 @pytest.mark.thorough
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(draw_structured(crossing=2))
 def test_a_plan_has_the_graph_of_its_definition(generated: Generated) -> None:
     restored = restore(generated.definition) or {"nodes": []}

@@ -58,7 +58,7 @@ def test_an_example_is_drawn_with_every_node_and_edge(path: Path) -> None:
 
 
 @pytest.mark.thorough
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(draw_wild())
 def test_any_graph_is_drawn(generated: Generated) -> None:
     assert list_nodes(draw(generated.definition)) == [box.id for box in lay_out(generated.definition).boxes]

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.interpreter.frames import Frame
@@ -22,9 +22,7 @@ from orchestrator.simulator.testing import simulate_interrupted
 from tests.graphs import Generated, draw_structured
 from tests.interpreter.test_resume import drop_times
 
-QUICK = settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
-)
+QUICK = settings(max_examples=60)
 NEVER = 10**9
 NAMED = {"id": "flow", "name": "flow", "trigger": {"type": "manual"}}
 VERSIONED = ("workflow_version", "interventions")

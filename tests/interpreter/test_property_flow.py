@@ -1,7 +1,7 @@
 """Random graphs: the engine on the simulator does what the reference does, and every run ends."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from orchestrator.errors import DefinitionInvalid
 from orchestrator.model.plan import Plan
@@ -13,10 +13,8 @@ from tests.graphs import MAX_STEPS, Generated, draw_structured, draw_wild
 from tests.reference_interpreter import Outcome, run_reference
 from tests.scale import scale
 
-QUICK = settings(
-    max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
-)
-LONG = settings(max_examples=scale(1000), deadline=None, suppress_health_check=list(HealthCheck), database=None)
+QUICK = settings(max_examples=120)
+LONG = settings(max_examples=scale(1000))
 
 
 def simulate_or_none(graph: Generated) -> Run | None:

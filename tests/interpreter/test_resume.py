@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from orchestrator.interpreter.state import RunState
 from orchestrator.model.plan import Plan
@@ -20,9 +20,7 @@ from orchestrator.simulator.testing import Interruptions, simulate_interrupted
 from tests.golden import Case, inline_branches, load_cases, read_definition
 from tests.graphs import Generated, draw_structured, draw_wild
 
-QUICK = settings(
-    max_examples=25, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
-)
+QUICK = settings(max_examples=25)
 
 
 def compare(

@@ -23,7 +23,7 @@ MOVES = st.lists(
 
 
 @pytest.mark.thorough
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=300)
 @given(st.lists(RANKS, unique=True, max_size=5), MOVES)
 def test_going_back_restores_the_ranks_and_exits_of_then(entries: list[int], moves: list[tuple[str, int]]) -> None:
     """The model stores a copy of both at each first start."""

@@ -24,7 +24,7 @@ def write(value: Any) -> str:
 
 
 @pytest.mark.thorough
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=300)
 @given(VALUES)
 def test_reading_gives_what_was_written(value: Any) -> None:
     assert json.dumps(load_lines(write([value]))) == json.dumps([value])

@@ -124,7 +124,7 @@ def list_paths(value: Any, at: tuple[Any, ...] = ()) -> list[tuple[str, Any]]:
     return [(format_pointer(at), value), *(place for key, part in inner for place in list_paths(part, (*at, key)))]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(JSON, st.sampled_from([None, 2]), st.booleans())
 def test_every_pointer_leads_to_its_value(value: Any, indent: int | None, ascii_only: bool) -> None:
     text = json.dumps(value, indent=indent, ensure_ascii=ascii_only)

@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -15,9 +15,7 @@ from orchestrator.jsontools.positions import Position
 from orchestrator.jsontools.source import JsonSyntaxError, parse_json
 from orchestrator.jsontools.yaml_source import MAX_EXPANDED, YamlSyntaxError, parse_yaml
 
-quick = settings(
-    max_examples=100, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-)
+quick = settings(max_examples=100)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.conditions import evaluate
@@ -25,9 +25,7 @@ pytestmark = pytest.mark.thorough
 
 NOW = datetime(2026, 5, 1, 12, 30, tzinfo=UTC)
 OURS = (ExpressionError, ConditionError)
-quick = settings(
-    max_examples=60, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-)
+quick = settings(max_examples=60)
 
 PARTS = [
     *("{{", "}}", "{", "}", "(", ")", "[", "]", ".", ",", "|", "?", '"', "'", "\\", " ", "\n", "-", "0", "-1", "1e9"),

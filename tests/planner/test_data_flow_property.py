@@ -6,7 +6,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import Phase, given, seed, settings
 
 from orchestrator.errors import DefinitionInvalid
 from orchestrator.interpreter.base import Interpreter, ScopeRun
@@ -26,13 +26,7 @@ from tests.graphs import NAMES, VARIABLES, Generated, draw_structured, draw_wild
 from tests.scale import scale
 
 SEED = 20261126
-QUICK = settings(
-    max_examples=150,
-    phases=[Phase.generate],
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-    database=None,
-)
+QUICK = settings(max_examples=150, phases=[Phase.generate])
 LONG = settings(QUICK, max_examples=scale(800))
 Seen = list[tuple[str, dict[str, Any]]]
 """What nodes saw when they started: their ids, and the variables and steps by the names of the check."""

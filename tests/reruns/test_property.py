@@ -3,7 +3,7 @@
 from zlib import crc32
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from orchestrator.errors import OperationRefused
@@ -13,13 +13,8 @@ from orchestrator.reruns.records import is_compensation
 from tests.graphs import VARIABLES, Generated, draw_structured
 from tests.reruns.world import Ended, World, make_world, run
 
-QUICK = settings(
-    max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None
-)
-LONG = settings(
-    max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None,
-    phases=(Phase.explicit, Phase.generate),
-)  # fmt: skip
+QUICK = settings(max_examples=60)
+LONG = settings(max_examples=300, phases=(Phase.explicit, Phase.generate))
 
 
 def make_random_world(*down: str, again: bool = False) -> World:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import Phase, given, seed, settings
 from temporalio.bridge.proto.workflow_activation import WorkflowActivation, WorkflowActivationJob
 from temporalio.bridge.proto.workflow_commands import WorkflowCommand
 from temporalio.converter import DefaultPayloadConverter
@@ -43,8 +43,7 @@ def draw_plans() -> list[tuple[Generated, Plan]]:
     drawn: list[tuple[Generated, Plan]] = []
 
     @seed(SEED)
-    @settings(max_examples=GRAPHS, phases=[Phase.generate], deadline=None, database=None,
-              suppress_health_check=list(HealthCheck))  # fmt: skip
+    @settings(max_examples=GRAPHS, phases=[Phase.generate])
     @given(draw_structured(rich=True))
     def collect(graph: Generated) -> None:
         nodes = [

@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import Phase, given, seed, settings
 from temporalio.client import WorkflowHistory
 
 from orchestrator.errors import OperationRefused, RunNotFound, ServerUnavailable
@@ -85,13 +85,7 @@ def draw_graphs(count: int) -> list[Generated]:
     graphs: list[Generated] = []
 
     @seed(SEED)
-    @settings(
-        max_examples=count,
-        phases=[Phase.generate],
-        deadline=None,
-        database=None,
-        suppress_health_check=list(HealthCheck),
-    )
+    @settings(max_examples=count, phases=[Phase.generate])
     @given(draw_structured(rich=True))
     def collect(graph: Generated) -> None:
         settings = {**graph.definition["settings"], "max_steps": MAX_STEPS}

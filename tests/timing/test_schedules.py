@@ -89,7 +89,7 @@ def test_an_invalid_or_unsupported_expression_is_rejected_with_the_field(express
 
 
 @given(st.lists(st.text("0123456789*,-/jansumo", min_size=1, max_size=6), min_size=5, max_size=5).map(" ".join))
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=300)
 def test_a_problem_never_quotes_the_library(expression: str) -> None:
     problem = find_problem(expression)
 
