@@ -69,7 +69,7 @@ STORES = ("workflows.Definitions", "triggers.Triggers", "deliveries.Deliveries",
 """Classes of the store that the service alone may use."""
 
 REPLAY_SENSITIVE = [
-    ROOT / "orchestrator" / "model" / "plan.py",
+    *(ROOT / "orchestrator" / "model" / name for name in ("plan.py", "plan_nodes.py")),
     *(
         path
         for folder in ("language", "timing", "interpreter", "temporal/workflow")

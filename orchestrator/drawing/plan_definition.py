@@ -30,8 +30,8 @@ from orchestrator.model.plan import (
     Start,
     Switch,
     Wait,
-    list_inner_scopes,
 )
+from orchestrator.model.plan_nodes import list_inner_scopes
 
 
 def restore_definition(plan: Plan, trigger_type: str) -> dict[str, Any]:

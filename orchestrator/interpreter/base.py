@@ -25,7 +25,8 @@ from orchestrator.interpreter.variables import Data
 from orchestrator.language import Env
 from orchestrator.language.costs import NODE
 from orchestrator.language.env import Meter
-from orchestrator.model.plan import IN_FLIGHT_LIMIT, AnyNode, Node, Plan, Scope, list_scope_node_ids
+from orchestrator.model.plan import IN_FLIGHT_LIMIT, AnyNode, Node, Plan, Scope
+from orchestrator.model.plan_nodes import list_scope_node_ids
 from orchestrator.model.run import RunInfo, Status
 
 T = TypeVar("T")

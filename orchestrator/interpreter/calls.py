@@ -5,7 +5,8 @@ from orchestrator.interpreter.base import NodeRun
 from orchestrator.interpreter.effects import CallRequest
 from orchestrator.interpreter.pure_nodes import NEXT, Exit
 from orchestrator.interpreter.waits import describe_problems
-from orchestrator.model.plan import Call, Plan, list_inner_scopes
+from orchestrator.model.plan import Call, Plan
+from orchestrator.model.plan_nodes import list_inner_scopes
 
 
 async def call(run: NodeRun, node: Call) -> Exit:

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from orchestrator.interpreter.passes import Pass
-from orchestrator.model.plan import AnyNode, Pause, RetryFrom, iterate_nodes, list_inner_scopes
+from orchestrator.model.plan import AnyNode, Pause, RetryFrom
+from orchestrator.model.plan_nodes import iterate_nodes, list_inner_scopes
 
 
 def may_begin(each: Pass, node_id: str) -> bool:

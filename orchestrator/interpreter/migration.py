@@ -15,7 +15,8 @@ from orchestrator.interpreter.frames import LoopFrame
 from orchestrator.interpreter.moved_frames import FrameMover, MovedNode, Position
 from orchestrator.interpreter.state import RunState
 from orchestrator.jsontools import schema
-from orchestrator.model.plan import FORMAT, Plan, collect_node_ids
+from orchestrator.model.plan import FORMAT, Plan
+from orchestrator.model.plan_nodes import collect_node_ids
 
 MAX_PROBLEMS_SHOWN = 5
 """Mismatches of the input that a refusal names."""

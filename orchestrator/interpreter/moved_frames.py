@@ -14,7 +14,8 @@ from orchestrator.interpreter.frames import Fork, Frame, LoopFrame, OpenNode, Pa
 from orchestrator.interpreter.leaf_frames import BusyNode, DelayFrame, OperatorFrame, WaitFrame
 from orchestrator.interpreter.rank_changes import RankChanges, changes_from_json, changes_to_json, compose_changes
 from orchestrator.interpreter.variables import Data, UndoEntry, undo_log_to_json
-from orchestrator.model.plan import AnyNode, Loop, Parallel, Plan, Scope, Switch, Wait, collect_node_ids
+from orchestrator.model.plan import AnyNode, Loop, Parallel, Plan, Scope, Switch, Wait
+from orchestrator.model.plan_nodes import collect_node_ids
 
 NodeState = Literal["done", "in_progress", "next"]
 NodeOutcome = Literal["kept", "dropped", "refused"]

@@ -33,9 +33,8 @@ from orchestrator.model.plan import (
     Start,
     Switch,
     Wait,
-    iterate_nodes,
-    list_scope_node_ids,
 )
+from orchestrator.model.plan_nodes import iterate_nodes, list_scope_node_ids
 from orchestrator.model.run import RESERVED_NAMES, InterventionKind, RepairKind, format_timestamp
 from orchestrator.model.run_paths import is_inside
 

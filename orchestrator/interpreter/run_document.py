@@ -9,7 +9,8 @@ from orchestrator.interpreter.loop_progress import count_items
 from orchestrator.interpreter.passes import iterate_passes
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step
-from orchestrator.model.plan import Call, Plan, Scope, Wait, iterate_nodes, list_inner_scopes
+from orchestrator.model.plan import Call, Plan, Scope, Wait
+from orchestrator.model.plan_nodes import iterate_nodes, list_inner_scopes
 from orchestrator.model.run import (
     RESERVED,
     CalledVersion,

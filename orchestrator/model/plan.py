@@ -7,7 +7,6 @@ Inside a scope a node is identified by its rank, its position in `Scope.nodes` (
 the same scope, `exits` to node ids of an enclosing one.
 """
 
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -28,6 +27,12 @@ DEFAULT_YIELD_COST = 20_000_000
 BATCH_ITERATIONS = 500
 """Iterations of a wide loop that one child workflow runs. With one action each, some 3,000 events: it ends before
 Temporal suggests to continue as new (4,096). The parent has six events for a batch: 1,200 for 100,000 items."""
+MAX_DELAY_SECONDS = 10 * 366 * 86_400.0
+"""Ten years: longer is a mistake in a template."""
+MAX_KEEP_SECONDS = 30 * 86_400.0
+"""Longest time for which an event with a key is kept for runs that begin to wait for it."""
+IN_FLIGHT_LIMIT = 500
+"""Above 2,000 pending activities or children Temporal fails the workflow task for ever; stay far below."""
 
 
 class Frozen(BaseModel):
@@ -359,66 +364,3 @@ Loop.model_rebuild()
 Branch.model_rebuild()
 Parallel.model_rebuild()
 Plan.model_rebuild()
-
-
-def list_inner_scopes(node: object) -> list[Scope]:
-    """Return the scopes that a node owns."""
-    if isinstance(node, Loop):
-        return [node.body]
-    return [branch.scope for branch in node.branches] if isinstance(node, Parallel) else []
-
-
-MAX_DELAY_SECONDS = 10 * 366 * 86_400.0
-"""Ten years: longer is a mistake in a template."""
-MAX_KEEP_SECONDS = 30 * 86_400.0
-"""Longest time for which an event with a key is kept for runs that begin to wait for it."""
-
-
-IN_FLIGHT_LIMIT = 500
-"""Above 2,000 pending activities or children Temporal fails the workflow task for ever; stay far below."""
-
-
-def collect_node_ids(plan: Plan) -> set[str]:
-    """Return the ids of all nodes of a plan."""
-    return set(list_scope_node_ids(plan.scope))
-
-
-def list_scope_node_ids(scope: Scope) -> list[str]:
-    """Return the ids of the nodes of a scope and of those inside it."""
-    return [node.id for node in iterate_nodes(scope)]
-
-
-def takes_latest(plan: Plan) -> bool:
-    """Return whether a plan holds versions that were the newest when it was made."""
-    return any(key.endswith(f"@{LATEST}") for key in plan.workflows)
-
-
-def list_kept_calls(plan: Plan) -> set[str]:
-    """Return the keys of called workflows that a plan reaches by others than those whose latest version it takes."""
-    found: set[str] = set()
-    scopes = [plan.scope]
-    while scopes:
-        for node in iterate_nodes(scopes.pop()):
-            if isinstance(node, Call) and node.workflow not in found and not node.workflow.endswith(f"@{LATEST}"):
-                found.add(node.workflow)
-                scopes.append(plan.workflows[node.workflow].scope)
-    return found
-
-
-def iterate_nodes(scope: Scope) -> Iterator[AnyNode]:
-    """Yield the nodes of a scope and of those inside it."""
-    scopes = [scope]
-    while scopes:
-        for node in scopes.pop().nodes:
-            yield node
-            scopes.extend(list_inner_scopes(node))
-
-
-def list_task_queues(plan: Plan) -> list[str]:
-    """Return the task queues that a plan and the plans it calls name."""
-    queues: dict[str, None] = {}
-    for each in (plan, *plan.workflows.values()):
-        named = [each.task_queue]
-        named += [node.task_queue for node in iterate_nodes(each.scope) if isinstance(node, Action)]
-        queues |= dict.fromkeys(name for name in named if name)
-    return list(queues)

@@ -11,7 +11,8 @@ from orchestrator.interpreter.child_results import Batches
 from orchestrator.interpreter.frames import Frame, LoopFrame, OpenNode, ParallelFrame
 from orchestrator.interpreter.leaf_frames import BusyNode, DelayFrame, WaitFrame
 from orchestrator.interpreter.state import RunState
-from orchestrator.model.plan import Delay, Loop, Parallel, Plan, Scope, Wait, iterate_nodes
+from orchestrator.model.plan import Delay, Loop, Parallel, Plan, Scope, Wait
+from orchestrator.model.plan_nodes import iterate_nodes
 from orchestrator.model.run import RESERVED, RunInfo, find_owner, format_timestamp
 from orchestrator.model.run_paths import read_batch_path
 from orchestrator.reruns.records import Record

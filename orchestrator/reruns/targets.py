@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from orchestrator.errors import OperationRefused
 from orchestrator.jsontools.suggestions import did_you_mean
-from orchestrator.model.plan import AnyNode, Delay, End, Loop, Parallel, Wait, iterate_nodes
+from orchestrator.model.plan import AnyNode, Delay, End, Loop, Parallel, Wait
+from orchestrator.model.plan_nodes import iterate_nodes
 from orchestrator.model.run import find_owner
 from orchestrator.model.run_paths import is_inside
 from orchestrator.reruns.records import Record, RecordedStep

@@ -26,7 +26,8 @@ from orchestrator.interpreter.leaf_frames import AgainIteration
 from orchestrator.interpreter.passes import iterate_passes
 from orchestrator.interpreter.scopes import ScopeInterpreter
 from orchestrator.interpreter.state import RunState
-from orchestrator.model.plan import Action, AnyNode, Call, Loop, Plan, iterate_nodes
+from orchestrator.model.plan import Action, AnyNode, Call, Loop, Plan
+from orchestrator.model.plan_nodes import iterate_nodes
 from orchestrator.model.run import RunInfo, find_owner
 from orchestrator.reruns.records import Record, RecordedRepair
 from orchestrator.reruns.walk_effects import Clock, HistoryNeeded, Stops, WalkEffects, hang

@@ -6,7 +6,8 @@ from activities.secrets import SecretSource, SecretsUnavailable
 from orchestrator.errors import OperationRefused, SettingsError
 from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.model.permissions import EVERYONE, Permissions, find_queue_problem, is_owner
-from orchestrator.model.plan import Plan, list_task_queues
+from orchestrator.model.plan import Plan
+from orchestrator.model.plan_nodes import list_task_queues
 from orchestrator.settings import PREFIX, Settings
 
 logger = logging.getLogger(__name__)

@@ -11,7 +11,8 @@ from activities.registry import Registry
 from orchestrator.errors import DefinitionInvalid, OperationRefused, Problem
 from orchestrator.jsontools.schema import find_problems
 from orchestrator.model.definition import SERVICE_KEYS, WORKFLOW_NAME
-from orchestrator.model.plan import FORMAT, LATEST, Plan, list_kept_calls, takes_latest
+from orchestrator.model.plan import FORMAT, LATEST, Plan
+from orchestrator.model.plan_nodes import list_kept_calls, takes_latest
 from orchestrator.planner.data_flow.names import KnownName
 from orchestrator.planner.planner import check, list_names
 from orchestrator.planner.policies import Catalogue

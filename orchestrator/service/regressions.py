@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import Field
 
 from orchestrator.errors import OrchestratorError, Problem
-from orchestrator.model.plan import Plan, takes_latest
+from orchestrator.model.plan import Plan
+from orchestrator.model.plan_nodes import takes_latest
 from orchestrator.model.run import Document, Run
 from orchestrator.service.plans import Plans
 from orchestrator.service.process_pool import TooCostly

@@ -14,19 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from orchestrator.model.plan import (
-    Action,
-    Call,
-    Condition,
-    Loop,
-    Node,
-    Parallel,
-    Plan,
-    Scope,
-    Switch,
-    Wait,
-    iterate_nodes,
-)
+from orchestrator.model.plan import Action, Call, Condition, Loop, Node, Parallel, Plan, Scope, Switch, Wait
+from orchestrator.model.plan_nodes import iterate_nodes
 from orchestrator.model.run import StepDocument
 
 KeyT = TypeVar("KeyT")

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from orchestrator.model.plan import Action, AnyNode, Call, Pause, Plan, Wait, iterate_nodes
+from orchestrator.model.plan import Action, AnyNode, Call, Pause, Plan, Wait
+from orchestrator.model.plan_nodes import iterate_nodes
 from orchestrator.model.run import Run, StepDocument, format_timestamp
 from orchestrator.simulator.coverage import COMPENSATION, is_skipped_by_when
 from orchestrator.simulator.masking import Masker

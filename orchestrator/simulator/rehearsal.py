@@ -17,7 +17,8 @@ from orchestrator.interpreter.execute import execute
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step
 from orchestrator.interpreter.watched_log import WatchedLog
-from orchestrator.model.plan import Action, Call, Plan, iterate_nodes
+from orchestrator.model.plan import Action, Call, Plan
+from orchestrator.model.plan_nodes import iterate_nodes
 from orchestrator.model.run import Run, RunInfo, StepDocument
 from orchestrator.simulator.effects import SimulatedEffects, Simulation
 from orchestrator.simulator.recording import list_events, list_resolutions

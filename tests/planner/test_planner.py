@@ -15,7 +15,8 @@ from activities import load_builtin_registry
 from orchestrator.errors import DefinitionInvalid, Problem
 from orchestrator.model.definition import Definition, build_definition_schema
 from orchestrator.model.described_action import DescribedAction
-from orchestrator.model.plan import Action, Call, Loop, Parallel, Plan, takes_latest
+from orchestrator.model.plan import Action, Call, Loop, Parallel, Plan
+from orchestrator.model.plan_nodes import takes_latest
 from orchestrator.planner.planner import check, check_input, plan
 from tests.example_files import BY_NAME, EXAMPLES, load_example
 from tests.graphs import Generated, draw_wild

@@ -8,7 +8,8 @@ from orchestrator.drawing.diagram import build_drawing
 from orchestrator.interpreter.base import ScopeRun
 from orchestrator.interpreter.pure_nodes import Closed, Exit
 from orchestrator.interpreter.scopes import ScopeInterpreter
-from orchestrator.model.plan import Node, Plan, iterate_nodes
+from orchestrator.model.plan import Node, Plan
+from orchestrator.model.plan_nodes import iterate_nodes
 from orchestrator.planner.graph import NEXT
 from orchestrator.planner.parse import parse_definition
 from orchestrator.planner.planner import check

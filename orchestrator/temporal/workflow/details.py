@@ -9,7 +9,8 @@ from itertools import islice
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step
 from orchestrator.jsontools.text import shorten
-from orchestrator.model.plan import ANY_EVENT, Action, AnyNode, Plan, iterate_nodes
+from orchestrator.model.plan import ANY_EVENT, Action, AnyNode, Plan
+from orchestrator.model.plan_nodes import iterate_nodes
 from orchestrator.model.run import RunInfo
 from orchestrator.temporal.markdown import escape_markdown, quote_code
 from orchestrator.temporal.workflow.children import Child

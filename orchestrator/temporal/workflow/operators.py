@@ -22,7 +22,7 @@ from orchestrator.interpreter.repair_requests import (
     record_intervention,
     require_templates,
 )
-from orchestrator.model.plan import collect_node_ids
+from orchestrator.model.plan_nodes import collect_node_ids
 from orchestrator.model.run import ResolutionAction
 from orchestrator.temporal.workflow.flow import Flow, iterate_enclosing_paths
 
