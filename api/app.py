@@ -26,6 +26,7 @@ from api.routes import (
     simulation,
     steps,
     triggers,
+    validation,
     workflows,
 )
 from api.safe_headers import SafeHeaders
@@ -60,6 +61,7 @@ def create_app(services: Services) -> FastAPI:
         simulation,
         regressions,
         workflows,
+        validation,
         graphs,
         schedules,
         run_counts,

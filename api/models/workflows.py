@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from fastapi import Body
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.models.base import Model, PublishedVersion
@@ -23,6 +24,13 @@ EXAMPLE: dict[str, Any] = {
     "edges": [{"source": "trigger", "target": "greet"}, {"source": "greet", "target": "done"}],
 }
 """A definition that can be saved and run as it is."""
+Definition = Annotated[
+    dict[str, Any],
+    Body(
+        description="The definition; see `GET /schema`.",
+        openapi_examples={"greeting": {"summary": "A greeting", "value": EXAMPLE}},
+    ),
+]
 
 
 class WorkflowDocument(BaseModel):

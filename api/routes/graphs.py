@@ -2,13 +2,13 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 
 from api.access import Reader
 from api.fields import RunId, Version, WorkflowId
 from api.json_bodies import StrictRoute
 from api.models.edges import EdgeCountsView
-from api.models.workflows import EXAMPLE
+from api.models.workflows import Definition
 from api.problems import describe_problems
 from api.services import ServicesDep
 from orchestrator.drawing.formats import MEDIA_TYPES, Format
@@ -76,13 +76,7 @@ async def _respond(
     responses=describe_problems(400, 401, 403, 404, 409, 413, 422, 429, 503),
 )
 async def lay_out_definition(
-    definition: Annotated[
-        dict[str, Any],
-        Body(description="The definition; see `GET /schema`.", openapi_examples={"greeting": {"value": EXAMPLE}}),
-    ],
-    services: ServicesDep,
-    caller: Reader,
-    opened: Opened = None,
+    definition: Definition, services: ServicesDep, caller: Reader, opened: Opened = None
 ) -> Response:
     """Lay out a definition without saving it: boxes and edges with coordinates. An invalid one as far as possible."""
     text = await services.graphs.draw(make_unsaved_graph(caller.creates_for, definition), "layout", opened)

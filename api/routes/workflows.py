@@ -1,53 +1,43 @@
 """Save, publish, pause, archive and roll back definitions."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Body, Query, Response
+from fastapi import APIRouter, Query, Response
 
 from api.access import Caller, Editor, Reader
 from api.audit import note_change
 from api.fields import MAX_VERSION, IdPrefix, IfMatch, Version, WorkflowId, format_etag, require_revision
 from api.json_bodies import YAML_TYPES, AcceptedTypes, StrictRoute, YamlText
 from api.models.workflows import (
-    EXAMPLE,
     ActivatedWorkflow,
     CalledWorkflow,
     ChangeView,
     ComparisonView,
+    Definition,
     HeldCallView,
-    NameView,
     PausedWorkflow,
     RollbackRequest,
     Stats,
-    ValidationRequest,
-    ValidationResult,
-    ValidationResults,
     VersionDocument,
     VersionSummary,
     WorkflowDocument,
     make_problem_view,
-    make_validation_result,
 )
 from api.paging import Cursor, Limit, Page, cut_page, decode_cursor
 from api.problems import describe_problems
 from api.routes.callers import list_calling
 from api.services import ServicesDep
 from orchestrator.errors import DefinitionInvalid, Problem
-from orchestrator.jsontools.positions import Position
 from orchestrator.service.regressions import list_problems
 from orchestrator.service.services import Services
-from orchestrator.service.yaml_bodies import locate_in_yaml, render_yaml
+from orchestrator.service.yaml_bodies import render_yaml
 from orchestrator.simulator.regression import MAX_LAST
 from orchestrator.store.records import Stored
 from orchestrator.store.records import Version as Published
 
 router = APIRouter(prefix="/workflows", tags=["workflows"], route_class=StrictRoute)
-EXAMPLES: Any = {"greeting": {"summary": "A greeting", "value": EXAMPLE}}
-Definition = Annotated[
-    dict[str, Any], Body(description="The definition; see `GET /schema`.", openapi_examples=EXAMPLES)
-]
 ETAG_HEADER: dict[str, Any] = {
     "headers": {
         "ETag": {
@@ -115,63 +105,6 @@ async def list_workflows(
     page, next_cursor = cut_page(rows, limit, lambda stored: (stored.customer_id, stored.id))
     items = [WorkflowDocument.model_validate(each) for each in await services.workflows.describe(page)]
     return Page(items=items, next_cursor=next_cursor)
-
-
-@router.post(
-    "/validate", operation_id="validateWorkflow", responses=describe_problems(400, 401, 403, 404, 413, 422, 429, 503)
-)
-async def validate_workflow(
-    definition: Definition,
-    services: ServicesDep,
-    caller: Reader,
-    text: YamlText,
-    at: Annotated[
-        str | None,
-        Query(
-            pattern="^/",
-            max_length=2_000,
-            description="JSON Pointer to a value, such as `/nodes/2/config/message`: the answer has the names that can "
-            "be read there, with their types.",
-        ),
-    ] = None,
-) -> ValidationResult:
-    """Return every problem of a definition, without saving it. Of a body in YAML each has its line and column."""
-    verdict = await services.plans.check(caller.creates_for, definition)
-    positions = await _locate(services, caller, text, [each.path for each in verdict.problems])
-    result = make_validation_result(verdict, positions)
-    if at is not None:
-        names = await services.plans.list_names(caller.creates_for, definition, at)
-        result.names = [NameView.model_validate(each) for each in names]
-    return result
-
-
-async def _locate(
-    services: Services, caller: Caller, text: str | None, pointers: Sequence[str]
-) -> Iterator[Position] | None:
-    """Return the positions of pointers into a YAML body; `None` for one in JSON."""
-    if text is None or not pointers:
-        return None
-    return iter(await services.plans.call(caller.creates_for, locate_in_yaml, text, pointers))
-
-
-@router.post(
-    "/validate-all",
-    operation_id="validateWorkflows",
-    responses=describe_problems(400, 401, 403, 404, 413, 422, 429, 503),
-)
-async def validate_workflows(
-    request: ValidationRequest, services: ServicesDep, caller: Reader, text: YamlText
-) -> ValidationResults:
-    """Return every problem of several definitions, which may call each other, without saving them.
-
-    Of a body in YAML each has its line and column.
-    """
-    verdicts = await services.plans.check_together(caller.creates_for, request.workflows)
-    pointers = [f"/workflows/{index}{each.path}" for index, verdict in enumerate(verdicts) for each in verdict.problems]
-    positions = await _locate(services, caller, text, pointers)
-    return ValidationResults(
-        customer_id=caller.creates_for, results=[make_validation_result(each, positions) for each in verdicts]
-    )
 
 
 @router.get(
