@@ -33,6 +33,7 @@ from typing import Any, assert_never
 
 from orchestrator.interpreter.child_results import BatchEnd, Batches, branch_from_json, branch_to_json
 from orchestrator.interpreter.effects import BranchResult
+from orchestrator.interpreter.iteration_result import IterationResult
 from orchestrator.interpreter.leaf_frames import AgainIteration, BusyNode, DelayFrame, OperatorFrame, WaitFrame
 from orchestrator.interpreter.rank_changes import Departure, RankChanges, changes_from_json, changes_to_json
 from orchestrator.interpreter.step_record import Step
@@ -57,30 +58,6 @@ class Fork:
         """Read what `to_json` wrote."""
         data = Data.from_difference(fields["data"], parent)
         return cls(Frame.from_json(fields["frame"], data), data)
-
-
-@dataclass(frozen=True, slots=True)
-class IterationResult:
-    """An iteration that has ended."""
-
-    collected: Any = None
-    error: dict[str, Any] | None = None
-    """Why it failed."""
-    exits: tuple[str, ...] = ()
-    """Nodes outside the body that it has reached."""
-    variables: Mapping[str, Any] = field(default_factory=dict)
-    """What a concurrent iteration has set."""
-    steps: Mapping[str, Any] = field(default_factory=dict)
-
-    def to_json(self) -> list[Any]:
-        """Return the result as it is carried over continue-as-new, where an earlier iteration is in progress."""
-        return [self.collected, self.error, list(self.exits), self.variables, self.steps]
-
-    @classmethod
-    def from_json(cls, entry: list[Any]) -> "IterationResult":
-        """Read what `to_json` wrote."""
-        collected, error, exits, variables, steps = entry
-        return cls(collected, error, tuple(exits), variables, steps)
 
 
 @dataclass(slots=True)

@@ -7,7 +7,8 @@ from typing import Any
 
 from orchestrator.errors import StepFailed
 from orchestrator.interpreter.child_results import BatchEnd
-from orchestrator.interpreter.frames import IterationResult, LoopFrame
+from orchestrator.interpreter.frames import LoopFrame
+from orchestrator.interpreter.iteration_result import IterationResult
 from orchestrator.interpreter.variables import Data
 from orchestrator.model.plan import Loop, Node
 from orchestrator.model.run import ErrorDocument

@@ -13,7 +13,8 @@ from orchestrator.interpreter.batches import is_wide, limit_collected, run_in_ba
 from orchestrator.interpreter.compensation import mark_given_up, undo_scope
 from orchestrator.interpreter.compiled import parse_collection, parse_max_failures, parse_seconds
 from orchestrator.interpreter.failures import KNOWN_ERRORS, build_error_document, to_step_failure
-from orchestrator.interpreter.frames import Fork, Frame, IterationResult, LoopFrame
+from orchestrator.interpreter.frames import Fork, Frame, LoopFrame
+from orchestrator.interpreter.iteration_result import IterationResult
 from orchestrator.interpreter.loop_progress import (
     build_output,
     count_iterations,

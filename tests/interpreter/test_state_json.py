@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from orchestrator.interpreter.effects import BranchResult
-from orchestrator.interpreter.frames import Fork, Frame, IterationResult, LoopFrame, ParallelFrame
+from orchestrator.interpreter.frames import Fork, Frame, LoopFrame, ParallelFrame
+from orchestrator.interpreter.iteration_result import IterationResult
 from orchestrator.interpreter.leaf_frames import BusyNode, DelayFrame, OperatorFrame, WaitFrame
 from orchestrator.interpreter.pending_compensation import PendingCompensation
 from orchestrator.interpreter.state import RunState
