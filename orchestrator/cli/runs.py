@@ -236,11 +236,7 @@ def rerun(
     run_id: OptionalRunId = None,
     from_node: Annotated[
         str | None,
-        typer.Option(
-            "--from",
-            metavar="NODE",
-            help="Node to rerun from; by default where the run has stopped.",
-        ),
+        typer.Option("--from", metavar="NODE", help="Node to rerun from; by default where the run has stopped."),
     ] = None,
     path: Annotated[
         str | None, typer.Option(metavar="PATH", help="Iteration or branch that the node is in, such as each[7].")
@@ -269,17 +265,16 @@ def rerun(
             raise UsageError("--input, --variables, --path and --failed-items are for one run", hint="name the run")
         operate_selected(client, "rerun", selected, {"from_node": from_node, "version": version}, as_json=as_json)
         return
-    dry_run = selected["dry_run"]
     request = {
         "from_node": from_node, "path": path, "failed_items": failed_items, "version": version,
-        "variables": _parse_variables(variables), "dry_run": dry_run,
+        "variables": _parse_variables(variables), "dry_run": selected["dry_run"],
     }  # fmt: skip
     if run_input is not None:
         request["input"] = parse_json_argument(run_input, "--input")
     answer = operate(client, run_id, "rerun", request)
     if as_json:
         print_json(answer)
-    elif dry_run:
+    elif selected["dry_run"]:
         _print_rerun(answer)
     else:
         print_line(answer["id"])
