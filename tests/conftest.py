@@ -45,6 +45,16 @@ async def world(server: DevServer) -> AsyncIterator[World]:
         yield made
 
 
+@pytest.fixture(scope="module")
+async def large(
+    server: DevServer, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> AsyncIterator[World]:
+    """The server with a worker and a client of this module, which store large payloads in a folder."""
+    store = str(tmp_path_factory.mktemp("payloads"))
+    async with open_world(server, queue=request.module.__name__, payload_store=store) as made:
+        yield made
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Path:
     return tmp_path / "home"

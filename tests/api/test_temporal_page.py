@@ -14,18 +14,11 @@ from api.temporal_page import create_temporal_page
 from orchestrator.temporal.devserver import DevServer
 from orchestrator.temporal.payload_store.codec import decode_payloads
 from tests.api.support import serve_api
-from tests.temporal.world import World, make_plan, open_world
+from tests.temporal.world import World, make_plan
 
 pytestmark = pytest.mark.temporal
 
 TEXT = "0123456789abcdef" * 8_192
-
-
-@pytest.fixture(scope="module")
-async def large(server: DevServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    store = str(tmp_path_factory.mktemp("payloads"))
-    async with open_world(server, queue="pages", payload_store=store) as made:
-        yield made
 
 
 @pytest.fixture

@@ -16,21 +16,13 @@ from orchestrator.store.archive import Archive, ArchivedRun
 from orchestrator.store.database import create_database
 from orchestrator.store.leases import Leases
 from orchestrator.store.run_index import RunIndex
-from orchestrator.temporal.devserver import DevServer
 from orchestrator.temporal.payload_store.folder import Folder
 from orchestrator.temporal.payload_store.objects import build_key, build_mark, encode_name
-from tests.temporal.world import World, make_definition, make_plan, open_world, wait_until
+from tests.temporal.world import World, make_definition, make_plan, wait_until
 
 pytestmark = pytest.mark.temporal
 
 TEXT = "0123456789abcdef" * 8_192
-
-
-@pytest.fixture(scope="module")
-async def large(server: DevServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    store = str(tmp_path_factory.mktemp("payloads"))
-    async with open_world(server, queue="sweeps", payload_store=store) as made:
-        yield made
 
 
 @pytest.fixture

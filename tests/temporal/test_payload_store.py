@@ -1,7 +1,6 @@
 """Payloads above 64 kB are stored outside of Temporal; runs, readers and replay notice nothing of it."""
 
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -24,16 +23,9 @@ ACTION_INPUT, RESULT, OUTPUT = 2, 3, 5
 """Order of what a run with one action stores, whose first attempt dies: its input is 1, the second result 4."""
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("payloads")
-
-
-@pytest.fixture(scope="module")
-async def large(server: DevServer, folder: Path) -> AsyncIterator[World]:
-    """The server with a worker and a client that have a payload store."""
-    async with open_world(server, queue="large", payload_store=str(folder)) as made:
-        yield made
+@pytest.fixture
+def folder(large: World) -> Path:
+    return Path(str(large.runs.settings.payload_store))
 
 
 def list_objects(folder: Path, run_id: str) -> list[str]:
