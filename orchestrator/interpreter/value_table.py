@@ -9,11 +9,18 @@ Equal values above `SHARED_BYTES` are written once, into a table by digest, and 
 
 Values in the table refer to the table as well. An object that only looks like a reference is wrapped into one more,
 `{"$literal": [key, value]}`. Reading gives all occurrences of a value the same object.
+
+With `chunk_bytes`, long lists and texts are taken out, into chunks that are stored on their own, by their content. A
+list that grows at its end has the same chunks as before, and new ones behind them: only these are stored once more.
+
+    {"collected": [1, 2, 3, 4, 5]}     becomes
+    chunks [1, 2] and [3, 4]
+    {"collected": {"$joined": [{"$shared": "c0"}, {"$shared": "c1"}, [5]]}}
 """
 
 import json
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -22,7 +29,9 @@ SHARED_BYTES = 1_000
 """Values above this size, as JSON, are shared."""
 CONTAINERS = (dict, list, tuple)
 STORED = (*CONTAINERS, str)
-SHARED, LITERAL = "$shared", "$literal"
+SHARED, LITERAL, JOINED = "$shared", "$literal", "$joined"
+MAX_CHUNKED_BYTES = 8 * 1_048_576
+"""Of the lists and texts that are taken out: chunks hold values that occur in several of them more than once."""
 
 
 class ValuesTooLarge(Exception):
@@ -45,9 +54,14 @@ class _Known:
 class ValueTable:
     """Collects the values that are about to be written."""
 
-    def __init__(self, max_bytes: int | None = None) -> None:
+    def __init__(self, max_bytes: int | None = None, chunk_bytes: int | None = None) -> None:
         self.max_bytes = max_bytes
         """Size of different values above which measuring raises ValuesTooLarge: measuring takes time, too."""
+        self.chunk_bytes = chunk_bytes
+        """Size that a chunk has at least; without it, nothing is taken out."""
+        self.chunks: dict[str, str] = {}
+        """The names of the chunks that `dump` has taken out, by their JSON."""
+        self._chunked_bytes = 0
         self.measured = 0
         """Size of the different values measured so far."""
         self.shared: dict[str, Any] = {}
@@ -75,7 +89,9 @@ class ValueTable:
     def dump(self, value: Any) -> str:
         """Return JSON lines: `[digest, value]` for each shared value, then the value itself."""
         self.shared.clear()
+        self.chunks.clear()
         self._counts.clear()
+        self._chunked_bytes = 0
         self._count(self._look_up(value))
         content = self._write(value)
         return "\n".join([*(_dump(entry) for entry in self.shared.items()), _dump(content)])
@@ -100,12 +116,46 @@ class ValueTable:
 
     def _write_content(self, known: _Known) -> Any:
         value = known.value
+        if (reference := self._take_out(known)) is not None:
+            return reference
         if isinstance(value, str) or not (known.large_parts or known.needs_rewriting):
             return value
         if not isinstance(value, dict):
             return [self._write(item) for item in value]
         content = {name: self._write(item) for name, item in value.items()}
         return {LITERAL: [*content.popitem()]} if _looks_reserved(content) else content
+
+    def _take_out(self, known: _Known) -> dict[str, Any] | None:
+        """Return what a long list or text is written as; `None` where it is not taken out."""
+        value = known.value
+        if self.chunk_bytes is None or known.size <= self.chunk_bytes or isinstance(value, dict):
+            return None
+        if not isinstance(value, str):
+            return {JOINED: self._split(value, self.chunk_bytes)}
+        return self._add_chunk(_dump(value)) if self._chunked_bytes + known.size <= MAX_CHUNKED_BYTES else None
+
+    def _split(self, items: list[Any] | tuple[Any, ...], chunk_bytes: int) -> list[Any]:
+        """Return the parts of a list: where a chunk ends depends on the items before that alone."""
+        parts: list[Any] = []
+        remaining: list[Any] = []
+        texts: list[str] = []
+        size = 0
+        for item in items:
+            remaining.append(item)
+            length = self.measure(item) if isinstance(item, STORED) else 0
+            if length > chunk_bytes or self._chunked_bytes + size + length > MAX_CHUNKED_BYTES:
+                texts, size = [], 0  # a large item has chunks of its own
+                continue
+            texts.append(_dump(item))
+            size += len(texts[-1]) + 1
+            if size >= chunk_bytes:
+                parts += [[*map(self._write, remaining[: -len(texts)])], self._add_chunk(f"[{','.join(texts)}]")]
+                remaining, texts, size = [], [], 0
+        return [*(part for part in parts if part), [*map(self._write, remaining)]]
+
+    def _add_chunk(self, text: str) -> dict[str, str]:
+        self._chunked_bytes += len(text)
+        return {SHARED: self.chunks.setdefault(text, f"c{len(self.chunks)}")}
 
     def _look_up(self, value: Any) -> _Known:
         known = self._known.get(id(value))
@@ -158,17 +208,19 @@ class ValueTable:
             raise ValuesTooLarge
 
 
-def load_lines(text: str) -> Any:
-    """Return the value that `ValueTable.dump` wrote; raises ValueError where it is invalid.
+def load_lines(text: str, chunks: Sequence[Any] = ()) -> Any:
+    """Return the value that `ValueTable.dump` wrote, with the values of its chunks; raises ValueError.
 
     References are replaced while the JSON is read: walking through 6 MB of small objects afterwards takes a second.
     """
-    restored: dict[str, Any] = {}
+    restored: dict[str, Any] = {f"c{index}": chunk for index, chunk in enumerate(chunks)}
 
     def resolve(value: dict[str, Any]) -> Any:
         if not _looks_reserved(value):
             return value
         ((name, content),) = value.items()
+        if name == JOINED:
+            return [item for part in content for item in part]
         return restored[content] if name == SHARED else {content[0]: content[1]}
 
     *entries, last = text.split("\n")
@@ -182,7 +234,7 @@ def load_lines(text: str) -> Any:
 
 
 def _looks_reserved(value: Mapping[str, Any]) -> bool:
-    return len(value) == 1 and next(iter(value)) in (SHARED, LITERAL)
+    return len(value) == 1 and next(iter(value)) in (SHARED, LITERAL, JOINED)
 
 
 def _is_probably_small(value: Any) -> bool:

@@ -14,8 +14,9 @@ for ever, so each limit is checked before the server would:
 
 Each stays under the limit of the server because the payload's metadata and the command around it count as well. What
 a run carries over continue-as-new is one compressed payload: plan, state, unread events and branches. Where it is over
-MAX_PAYLOAD_BYTES, the run stays in this execution. A rerun has the steps that it does not repeat in its state as well:
-they lose all but 1 MiB of their data, then all but 64 kB.
+MAX_PAYLOAD_BYTES, the run stays in this execution. With a payload store, the chunks of its long lists and texts are
+behind it, each a payload above PLAIN_BYTES. A rerun has the steps that it does not repeat in its state as well: they
+lose all but 1 MiB of their data, then all but 64 kB.
 """
 
 import json
@@ -144,11 +145,14 @@ def is_within(value: Any, limit: int) -> bool:
 
 def encode_state(
     state: RunState, envelope: Mapping[str, Any], limit: int = MAX_PAYLOAD_BYTES, *, with_log: bool = False
-) -> RawValue | None:
-    """Encode an object with the state in its field `state`; return `None` where it is too large without any detail."""
+) -> list[RawValue] | None:
+    """Encode an object with the state in its field `state`; return `None` where it is too large without any detail.
+
+    With a payload store, the chunks of its long lists and texts are behind it.
+    """
     fields = state.to_json(with_log=with_log)
     log = fields.pop("log", [])
-    table = ValueTable(MAX_STATE_BYTES)
+    table = ValueTable(MAX_STATE_BYTES, PLAIN_BYTES if limit > MAX_PAYLOAD_BYTES else None)
     try:
         # The graph of 10,000 nodes has 60,000 objects, none of them data: measured, 3 s in the sandbox of tests.
         if scope := envelope.get("plan", {}).get("scope"):
@@ -165,21 +169,26 @@ def encode_state(
             encoded = encode_shared({**envelope, "state": fields | ({"log": trimmed} if with_log else {})}, table)
         except ValueError:
             continue
-        if len(encoded.payload.data) <= limit:
+        if len(encoded[0].payload.data) <= limit:
             return encoded
     return None
 
 
-def encode_shared(value: Any, table: ValueTable) -> RawValue:
-    """Encode a value as JSON, or above 64 kB in compressed form with equal values once."""
+def encode_shared(value: Any, table: ValueTable) -> list[RawValue]:
+    """Encode a value as JSON, or above 64 kB in compressed form with equal values once, and its chunks behind it."""
     if table.measure(value) <= PLAIN_BYTES:
-        return RawValue(DefaultPayloadConverter().to_payload(value))
-    return compress_text(table.dump(value))
+        return [RawValue(DefaultPayloadConverter().to_payload(value))]
+    return [compress_text(table.dump(value)), *map(_encode_chunk, table.chunks)]
 
 
-def decode_shared(value: Any) -> Any:
+def _encode_chunk(text: str) -> RawValue:
+    # Not compressed: it is stored once, and its key must not depend on the version of zlib.
+    return RawValue(Payload(metadata={"encoding": b"json/plain"}, data=text.encode()))
+
+
+def decode_shared(value: Any, chunks: Sequence[Any] = ()) -> Any:
     """Return what `encode_shared` was given, from what Temporal's converter has read; raises ValueError."""
-    return load_lines(decompress_text(value)) if isinstance(value, bytes) else value
+    return load_lines(decompress_text(value), chunks) if isinstance(value, bytes) else value
 
 
 def _measure_log(log: list[dict[str, Any]], table: ValueTable) -> list[dict[str, int]]:

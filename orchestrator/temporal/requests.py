@@ -1,10 +1,11 @@
 """Build and read the request that starts a run or a branch. Replay-sensitive.
 
-It is sent as three arguments, which Temporal's page shows one below the other:
+It is sent as three arguments or more, which Temporal's page shows one below the other:
 
     input       what was sent to start the run; the variables that a branch is given
     envelope    `{run, trigger, branch, state, …}`, compressed with a large state
     plan        what runs
+    chunks      parts of the long lists and texts in the envelope; only where there is a payload store
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from orchestrator.temporal.payloads import decode_shared
 from orchestrator.temporal.search_attributes import WORKFLOW_ID
 
 ARGUMENTS = 3
+"""Without chunks."""
 
 
 def omit_empty(**entries: Any) -> dict[str, Any]:
@@ -46,32 +48,33 @@ def split_request(request: Mapping[str, Any]) -> tuple[Any, dict[str, Any], Any]
     return request.get("input"), envelope, request["plan"]
 
 
-def encode_request(request: Mapping[str, Any], envelope: RawValue | None = None) -> list[RawValue]:
-    """Encode the arguments of a workflow; `envelope` is one that is already encoded."""
+def encode_request(request: Mapping[str, Any], encoded: Sequence[RawValue] = ()) -> list[RawValue]:
+    """Encode the arguments of a workflow; `encoded` is an envelope that is encoded already, with its chunks."""
     run_input, fields, plan = split_request(request)
     converter = DefaultPayloadConverter()
-    encoded = envelope or RawValue(converter.to_payload(fields))
-    return [RawValue(converter.to_payload(run_input)), encoded, RawValue(converter.to_payload(plan))]
+    envelope, *chunks = encoded or [RawValue(converter.to_payload(fields))]
+    return [RawValue(converter.to_payload(run_input)), envelope, RawValue(converter.to_payload(plan)), *chunks]
 
 
-def wrap_whole_request(envelope: RawValue) -> list[RawValue]:
+def wrap_whole_request(encoded: Sequence[RawValue]) -> list[RawValue]:
     """Return the arguments of a workflow for an envelope that holds the plan, too."""
+    envelope, *chunks = encoded
     nothing = RawValue(DefaultPayloadConverter().to_payload(None))
-    return [nothing, envelope, nothing]
+    return [nothing, envelope, nothing, *chunks]
 
 
 def measure_arguments(args: Sequence[RawValue]) -> int:
-    """Return the bytes of the arguments of a workflow."""
-    return sum(len(arg.payload.data) for arg in args)
+    """Return the bytes of the arguments of a workflow; `ValueTable` limits those of chunks."""
+    return sum(len(arg.payload.data) for arg in args[:ARGUMENTS])
 
 
 def read_request(args: Sequence[Any]) -> Mapping[str, Any]:
     """Return the request in the arguments of a workflow; an empty one where it is invalid."""
-    if len(args) != ARGUMENTS:
+    if len(args) < ARGUMENTS:
         return {}
-    run_input, encoded, plan = args
+    run_input, encoded, plan, *chunks = args
     try:
-        envelope = decode_shared(encoded)
+        envelope = decode_shared(encoded, chunks)
     except ValueError:
         return {}
     return {"input": run_input, "plan": plan, **envelope} if isinstance(envelope, Mapping) else {}

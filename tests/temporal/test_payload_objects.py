@@ -200,3 +200,21 @@ async def test_parallel_writes_of_the_same_content_leave_one_object(tmp_path: Pa
     await asyncio.gather(*(asyncio.to_thread(folder.write, key, TEXT) for _ in range(20)))
 
     assert [path.name for path in (tmp_path / "n" / "a").iterdir()] == [key.rpartition("/")[2]]
+
+
+def test_an_object_that_is_there_is_renewed_and_one_that_is_damaged_replaced(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    key = build_key("n", "a", TEXT)
+    path = tmp_path / key
+    folder.write(key, TEXT)
+    file = path.stat().st_ino
+    os.utime(path, (1, 1))
+    folder.write(key, TEXT)
+
+    assert path.stat().st_ino == file
+    assert path.stat().st_mtime > 1
+
+    path.write_bytes(TEXT[:-1])
+    folder.write(key, TEXT)
+
+    assert folder.read(key) == TEXT

@@ -8,9 +8,14 @@ from pathlib import Path
 import pytest
 
 from orchestrator.model.run import Run
+from orchestrator.reruns.restart import Changes
+from orchestrator.reruns.targets import Target
 from orchestrator.temporal.devserver import DevServer, run_dev_server
+from orchestrator.temporal.payload_store.objects import encode_name
+from orchestrator.temporal.replay import replay
 from orchestrator.temporal.workflow import effects
 from tests.golden import read_definition
+from tests.temporal.record_histories import list_executions
 from tests.temporal.test_continue_as_new import make_loop, measure_lengths
 from tests.temporal.world import World, make_plan, open_world, wait_until
 
@@ -115,6 +120,34 @@ async def test_with_a_payload_store_a_state_of_several_megabytes_is_carried_over
     assert (run.status, run.output, run.warnings) == ("completed", 600_001, [])
     assert len(script.calls) == 30
     assert len(lengths) >= 2
+
+
+@pytest.mark.slow
+async def test_with_a_payload_store_what_a_loop_collects_is_stored_once(
+    short_server: DevServer, tmp_path: Path
+) -> None:
+    """Each continuation begins with all results so far, of 20 kB each: four at a time are an object of their own."""
+    texts = [make_text(20_000 + 2 * number) for number in range(45)]
+    nodes = {
+        "each": make_loop(45, "n", "note", collect="{{ steps.note.output.text }}"),
+        "note": "work",
+        "end": {"type": "end", "config": {"output": "{{ steps.each.output.items[44] }}"}},
+    }
+    async with open_world(short_server, queue="collecting", payload_store=str(tmp_path)) as stored:
+        customer, _ = stored.script({"work": [{"output": {"text": text}} for text in texts]})
+        run = await stored.run(make_plan(nodes, "trigger -> each", "each -> end", customer=customer))
+        rerun = await stored.runs.reader.reruns.plan(customer, run.id, Changes(Target("end")), f"{run.id}-again")
+        started = await stored.runs.start(stored.runs.prepare_rerun(rerun))
+        again = await stored.wait_for_end(started.id)
+        histories = [history for _, history in await list_executions(stored.client, run.id)]
+        sizes = [file.stat().st_size for file in (tmp_path / "default" / encode_name(run.id)).iterdir()]
+        failures = [await replay(run.id, history, stored.client.data_converter) for history in histories]
+
+    assert (run.status, run.output) == (again.status, again.output) == ("completed", texts[44])
+    assert len(histories) >= 4
+    assert failures == [None] * len(histories)
+    assert len(sizes) <= 11
+    assert max(sizes) < 81_000
 
 
 async def test_a_full_history_fails_the_run_in_order(short: World, monkeypatch: pytest.MonkeyPatch) -> None:

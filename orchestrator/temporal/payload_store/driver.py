@@ -42,7 +42,8 @@ from orchestrator.temporal.payloads import INLINE, PLAIN_BYTES
 DRIVER = "orchestrator"
 """Name of the driver, in references: the same for every kind of store, so that objects can be moved."""
 KEY_FIELD = "key"
-READS_AT_ONCE = 8
+AT_ONCE = 8
+"""Objects of one process that are read, and that are written."""
 HINT = "set ORCHESTRATOR_PAYLOAD_STORE to the same place for every process"
 
 
@@ -52,7 +53,8 @@ class PayloadDriver(StorageDriver):
     def __init__(self, objects: Objects | None) -> None:
         """Without `objects` there is no store."""
         self.objects = objects
-        self._reads = asyncio.Semaphore(READS_AT_ONCE)
+        self._reads = asyncio.Semaphore(AT_ONCE)
+        self._writes = asyncio.Semaphore(AT_ONCE)
 
     def name(self) -> str:
         """Return the name of the driver in references."""
@@ -72,13 +74,18 @@ class PayloadDriver(StorageDriver):
         if objects is None or not isinstance(target, StorageDriverWorkflowInfo) or target.id is None:
             raise PayloadUnavailable("no payload store is configured", hint=HINT)
         owner = find_owner(target.id)
-        claims = []
+        contents = {}
+        keys = []
         for payload in payloads:
             content = payload.SerializeToString(deterministic=True)
-            key = build_key(target.namespace, owner, content)
+            keys.append(build_key(target.namespace, owner, content))
+            contents[keys[-1]] = content
+        await asyncio.gather(*(self._write(objects, key, content) for key, content in contents.items()))
+        return [StorageDriverClaim({KEY_FIELD: key}) for key in keys]
+
+    async def _write(self, objects: Objects, key: str, content: bytes) -> None:
+        async with self._writes:
             await asyncio.to_thread(objects.write, key, content)
-            claims.append(StorageDriverClaim({KEY_FIELD: key}))
-        return claims
 
     async def retrieve(
         self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]

@@ -24,6 +24,12 @@ class Folder:
     def write(self, key: str, content: bytes) -> None:
         """Store an object: on the disk when this returns, as the history that refers to it will be."""
         path = self.root / key
+        if not _renew(path, content):
+            self._write_file(path, content)
+        for folder in (path.parent, path.parent.parent, self.root):
+            _sync_folder(folder)
+
+    def _write_file(self, path: Path, content: bytes) -> None:
         temporary = path.with_name(f"{TEMPORARY}{uuid4().hex}")
         while True:
             self.root.parent.mkdir(parents=True, exist_ok=True)
@@ -41,8 +47,6 @@ class Folder:
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        for folder in (path.parent, path.parent.parent, self.root):
-            _sync_folder(folder)
 
     def read(self, key: str) -> bytes:
         """Return the content of an object; raises PayloadUnavailable."""
@@ -73,6 +77,20 @@ class Folder:
         for folder in dict.fromkeys((self.root / key).parent for key in keys):
             with suppress(OSError):
                 folder.rmdir()
+
+
+def _renew(path: Path, content: bytes) -> bool:
+    """Set the time of modification of a file that has the content already; return whether there is one.
+
+    A run that continues as new stores most of its chunks again.
+    """
+    try:
+        if path.read_bytes() != content:
+            return False
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _sync_folder(folder: Path) -> None:
