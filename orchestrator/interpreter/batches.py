@@ -22,6 +22,7 @@ from orchestrator.interpreter.effects import BranchRequest, BranchResult
 from orchestrator.interpreter.failures import LimitReached, build_recorded_failure
 from orchestrator.interpreter.frames import Frame, LoopFrame
 from orchestrator.interpreter.loop_progress import (
+    count_failures,
     count_iterations,
     has_too_many_failures,
     is_overflow,
@@ -188,7 +189,7 @@ class _Spreading:
         items = None if progress.items is None else progress.items[first * size : end * size]
         loop = LoopFrame(own, items, min(end * size, progress.count or 0), index=first, first=first, limit=limit)
         if progress.max_failures is not None:
-            loop.max_failures = max(progress.max_failures - progress.failed, 0)
+            loop.max_failures = max(progress.max_failures - count_failures(progress), 0)
         return Frame([], open=loop).to_json(self.run.scope.data)
 
 
