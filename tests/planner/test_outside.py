@@ -73,6 +73,20 @@ FOUND: dict[str, tuple[Nodes, str]] = {
         {"list": get("https://example.com/"), "a": get("{{ steps.list.output.body.next ?? base }}")},
         "`steps.list.output.body.next`",
     ),
+    "an answer that a failure quotes": (
+        {
+            "list": {**get("https://example.com/"), "on_error": "skip"},
+            "a": get("{{ steps.list.error.details.body }}/x"),
+        },
+        "`steps.list.error.details.body`",
+    ),
+    "an answer that the last of several failures quotes": (
+        {
+            "list": get("https://example.com/"),
+            "a": get("https://{{ steps.list.error.details.last_error.details.body }}/"),
+        },
+        "`steps.list.error.details.last_error.details.body`",
+    ),
     "the payload of a wait": (
         {"w": {"type": "wait", "config": {"event": "go"}}, "a": get("{{ steps.w.output.payload.url }}")},
         "`steps.w.output.payload.url`",
@@ -102,6 +116,7 @@ FOUND: dict[str, tuple[Nodes, str]] = {
 def test_a_value_from_outside_is_reported_with_its_path(name: str) -> None:
     nodes, message = FOUND[name]
     edges = ["trigger -> each"] if "each" in nodes else []
+    edges = ["trigger -> list", "list -error-> a"] if "the last of several" in name else edges
 
     found = find(nodes, *edges, variables={"base": "https://example.com"})
 
@@ -116,6 +131,10 @@ SILENT: dict[str, Nodes] = {
     "the status of an answer": {
         "list": get("https://example.com/"),
         "a": get("https://{{ steps.list.output.status }}.example.com/"),
+    },
+    "the type of a failure": {
+        "list": {**get("https://example.com/"), "on_error": "skip"},
+        "a": get("https://{{ steps.list.error.error_type | default('x') }}.example.com/"),
     },
     "a number": {"a": get("https://{{ trigger.body.names | length }}.example.com/")},
     "a hash": {"a": get("https://{{ trigger.body.shop | string | hash('sha256') }}.example.com/")},

@@ -161,7 +161,7 @@ class Flow:
             failed = dict(state)
             self._blur(number, failed)
             left = ANY if node.type == "parallel" else NULL  # what its branches have returned
-            self._set_step(failed, node, sources.make_step("failed", left, sources.ERROR))
+            self._set_step(failed, node, sources.make_step("failed", left, self._infer_error(node)))
             yield "error", frozenset(), failed
         yield from self._run_type(number, node, state)
 
@@ -193,6 +193,9 @@ class Flow:
             case _:
                 yield self._complete(node, state, "next")
 
+    def _infer_error(self, node: Node) -> Type:
+        return sources.infer_error(self.infer_output(node))
+
     def _may_fail(self, number: int) -> bool:
         return "error" in self.regions.graph.successors[number] and self.nodes[number].on_error in (None, "", "fail")
 
@@ -209,10 +212,9 @@ class Flow:
         plain, found = found, sources.allow_failure(found, policy, lambda value: self.infer(value, state))
         step = sources.make_step("completed", found)
         if policy not in (None, "", "fail"):
-            step = make_object({**step.fields, "status": type_of("completed"), "error": join(NULL, sources.ERROR)})
-            step = (
-                join(step, sources.make_step("skipped", found, sources.ERROR)) if policy in ("skip", "pause") else step
-            )
+            error = self._infer_error(node)
+            step = make_object({**step.fields, "status": type_of("completed"), "error": join(NULL, error)})
+            step = join(step, sources.make_step("skipped", found, error)) if policy in ("skip", "pause") else step
         self._set_step(state, node, step)
         for name in node.outputs:
             if name in self.tracked:

@@ -46,6 +46,8 @@ ERROR = make_object(
     }
 )
 """The error document of SPEC §6."""
+ERROR_FROM_OUTSIDE = replace_fields(ERROR, {**ERROR.fields, "details": mark_outside(OBJECT)})
+"""That of what gets answers from outside: its details quote them, such as the body of an HTTP answer."""
 SKIPPED = make_object({"skipped": BOOLEAN})
 
 
@@ -152,6 +154,11 @@ def _read_result(node: Node, registry: Catalogue | None) -> Type:
         for name, part in declared.fields.items()
     }
     return replace_fields(known, {**known.fields, **parts})
+
+
+def infer_error(output: Type) -> Type:
+    """Return the type of the error document of a node that returns an output where it ends well."""
+    return ERROR_FROM_OUTSIDE if holds_outside(output) else ERROR
 
 
 def allow_failure(output: Type, policy: Any, infer: Callable[[Any], Type]) -> Type:
