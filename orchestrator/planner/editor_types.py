@@ -77,6 +77,7 @@ def build_node_type(name: str) -> Schema:
         }
         config: Schema = {"type": "object", "properties": described, "additionalProperties": EMPTY}
         properties["config"] = may_be_empty(config)
+        properties |= {key: EMPTY for key in kind.config if key not in Node.model_fields}
     then: Schema = {"properties": properties, **NEEDS.get(name, {})}
     if name == "action":
         then["allOf"] = [refer("call")]

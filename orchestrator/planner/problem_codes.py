@@ -16,8 +16,9 @@ CODES: dict[ProblemCode, str] = {
     "Reported when it is saved.",
     "other_id": "The definition's id does not match the URL. Reported when it is saved.",
     "reserved_name": "The name is reserved: `workflow`, `run`, `trigger`, `input`, `steps` or `secrets`.",
-    "unknown_key": "The key is unknown. An error when it is close to a known key or in the `config` of a node, except "
-    "those of type `action`, `set` and `trigger`; else a warning: it is ignored.",
+    "unknown_key": "The key is unknown. An error when it is close to a known key, belongs into the `config` of its "
+    "node, or is in the `config` of a node that is not of type `action`, `set` or `trigger`; else a warning: it is "
+    "ignored.",
     "unused_key": "The key belongs to another type of node or trigger.",
     "duplicate_id": "Two nodes, or two edges, have the same id.",
     "missing_id": "A node has no id.",

@@ -1,7 +1,7 @@
 """Check what every definition needs: a name, nodes with ids and known types, and no unused keys."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from orchestrator.jsontools.pointer import escape
@@ -98,7 +98,7 @@ def _report_unknown_type(node: Node, pointer: str, report: Report) -> None:
 def _check_node_keys(node: Node, pointer: str, report: Report) -> None:
     """Report keys that the node's type does not use: they would be ignored (SPEC §1)."""
     kind = KINDS[node.type]
-    _check_unknown_keys(node, pointer, report)
+    _check_unknown_keys(node, pointer, report, kind.config or ())
     for key in sorted(node.model_fields_set):
         known = key not in Node.model_fields or key in COMMON_KEYS or key in kind.keys
         if not known and getattr(node, key) not in (0, []):
@@ -114,7 +114,8 @@ def _check_node_keys(node: Node, pointer: str, report: Report) -> None:
     if node.timeout_seconds is not None:
         if not kind.times_out:
             message = f"`timeout_seconds` has no effect on a node of type {node.type}"
-            report.add_warning("no_effect", f"{pointer}/timeout_seconds", message)
+            hint = _suggest_config("timeout_seconds") if "timeout_seconds" in (kind.config or ()) else None
+            report.add_warning("no_effect", f"{pointer}/timeout_seconds", message, hint)
         else:
             check_timeout(node.timeout_seconds, f"{pointer}/timeout_seconds", report)
     for index, name in enumerate(node.outputs):
@@ -146,11 +147,21 @@ def check_config_keys(
             report.add_warning("unknown_key", path, f"{message}: it is ignored", known_keys)
 
 
-def _check_unknown_keys(part: Part, pointer: str, report: Report) -> None:
-    """Report unknown keys: an error when one is close to a known key, else a warning, as another tool may use it."""
+def _suggest_config(key: str) -> str:
+    return f"write it in `config`: config.{key}"
+
+
+def _check_unknown_keys(part: Part, pointer: str, report: Report, config: Container[str] = ()) -> None:
+    """Report unknown keys: an error when one is a key of its `config`, or close to a known one.
+
+    Others are warnings, as another tool may use them.
+    """
     names = [field.alias or name for name, field in type(part).model_fields.items()]
     for key in part.model_extra or ():
         path, message = f"{pointer}/{escape(key)}", f"unknown key {key!r:.60}"
+        if key in config:
+            report.add_error("unknown_key", path, message, _suggest_config(key))
+            continue
         closest = report.find_closest_key(key, names, MISTAKE)
         if closest is not None:
             report.add_error("unknown_key", path, message, f"did you mean `{closest}`?")

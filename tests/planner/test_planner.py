@@ -151,6 +151,16 @@ ERRORS: dict[str, tuple[dict[str, Any], str, str]] = {
         "/nodes/0/config/limit",
     ),
     "misspelt node key": (workflow(act("a") | {"onError": "skip"}), "unknown_key", "/nodes/0/onError"),
+    "an option beside its config": (
+        workflow({"id": "l", "type": "loop", "collection": 3, "body": ["a"], "max_concurrency": 2}, put("a")),
+        "unknown_key",
+        "/nodes/0/max_concurrency",
+    ),
+    "an option that is close to another key, beside its config": (
+        workflow({"id": "p", "type": "parallel", "branches": [["a"]], "mode": "inline"}, put("a")),
+        "unknown_key",
+        "/nodes/0/mode",
+    ),
     "misspelt edge key": (
         workflow(put("a")) | {"edges": [{"source": "trigger", "target": "a", "conditon": "next"}]},
         "unknown_key",
@@ -873,3 +883,13 @@ def test_any_json_value_is_checked(junk: Any) -> None:
 @given(draw_wild())
 def test_problems_are_the_same_each_time(graph: Generated) -> None:
     assert check(graph.definition).problems == check(graph.definition).problems
+
+
+def test_an_option_beside_its_config_is_told_where_to_go() -> None:
+    late = {"id": "w", "type": "wait", "event": "go", "config": {"event": "go"}, "timeout_seconds": 5}
+    problems = check(workflow(late)).problems
+
+    assert [(each.severity, each.path, each.hint) for each in problems] == [
+        ("error", "/nodes/0/event", "write it in `config`: config.event"),
+        ("warning", "/nodes/0/timeout_seconds", "write it in `config`: config.timeout_seconds"),
+    ]
