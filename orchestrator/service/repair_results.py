@@ -11,16 +11,13 @@ from orchestrator.errors import DefinitionInvalid, Problem
 from orchestrator.jsontools.schema import find_problems
 
 
-def require_valid_result(plan: Mapping[str, Any], registry: Registry, request: Mapping[str, Any]) -> None:
-    """Raise DefinitionInvalid where the result of a repair does not fit what the action returns."""
-    step_id = request.get("step_id")
-    node_id = str(step_id).rpartition("/")[2].partition("#")[0] if step_id else request.get("node_id")
+def require_valid_result(plan: Mapping[str, Any], registry: Registry, node_id: str | None, result: Any) -> None:
+    """Raise DefinitionInvalid where the result that a node is given does not fit what its action returns."""
     node = next((node for node in _iterate_nodes(plan) if node["id"] == node_id), None)
     if node is None or node["kind"] != "action":
         return
     spec = registry.get(node["action"])
     registered = spec.describe()["result"] if spec is not None else None
-    result = request.get("result")
     output = result if isinstance(result, dict) else {"result": result}
     for schema in (node.get("result_schema"), registered):
         problems = find_problems(schema, output) if schema else []

@@ -256,7 +256,9 @@ class Operations:
         async with self.open_operation(customer_id, run_id), self._name_first_operator(run_id, step, path):
             if request["kind"] == "set_result":
                 recorded = await self.runs.reader.read_recorded_plan(run_id)
-                await asyncio.to_thread(require_valid_result, recorded.plan, self.registry, request)
+                node_id = await self._find_node_id(run_id, request)
+                result = request.get("result")
+                await asyncio.to_thread(require_valid_result, recorded.plan, self.registry, node_id, result)
             return Intervention.model_validate(await self.runs.repair(run_id, request, by=by))
 
     @asynccontextmanager
@@ -273,3 +275,15 @@ class Operations:
             if not first:
                 raise
             raise OperationRefused(f"{error.message}: {first}", hint=error.hint) from error
+
+    async def _find_node_id(self, run_id: str, request: Mapping[str, Any]) -> str | None:
+        """Return the node that a repair names, by itself or by a step: a moved run may have renamed that of a step."""
+        step_id = request.get("step_id")
+        if not step_id:
+            return request.get("node_id")
+        try:
+            steps = (await self.runs.reader.read_document(run_id)).steps
+        except ServerUnavailable:  # the step has most likely the name of its node
+            steps = []
+        step = next((each for each in steps if each.id == step_id), None)
+        return str(step_id).rpartition("/")[2].partition("#")[0] if step is None else step.node_id
