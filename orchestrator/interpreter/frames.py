@@ -313,6 +313,7 @@ class Frame:
             "left": self.exits,
             "open": self.open and _open_to_json(self.open, data),
             "changes": changes_to_json(self.changes),
+            **({"departure": self.departure.to_json()} if self.departure is not None else {}),
         }
 
     @classmethod
@@ -320,7 +321,8 @@ class Frame:
         """Read what `to_json` wrote."""
         node = fields["open"] and _open_from_json(fields["open"], data)
         changes = changes_from_json(fields["changes"])
-        return cls(list(fields["active"]), dict(fields["visits"]), list(fields["left"]), node, changes)
+        left = Departure.from_json(fields["departure"]) if "departure" in fields else None
+        return cls(list(fields["active"]), dict(fields["visits"]), list(fields["left"]), node, changes, left)
 
 
 def _is_busy(node: OpenNode) -> bool:

@@ -12,18 +12,24 @@ from typing import Any, Literal
 
 from orchestrator.interpreter.frames import Fork, Frame, LoopFrame, OpenNode, ParallelFrame
 from orchestrator.interpreter.leaf_frames import BusyNode, DelayFrame, OperatorFrame, WaitFrame
-from orchestrator.interpreter.rank_changes import RankChanges, changes_from_json, changes_to_json, compose_changes
+from orchestrator.interpreter.rank_changes import (
+    Departure,
+    RankChanges,
+    changes_from_json,
+    changes_to_json,
+    compose_changes,
+)
 from orchestrator.interpreter.variables import Data, UndoEntry, undo_log_to_json
 from orchestrator.model.plan import AnyNode, Loop, Parallel, Plan, Scope, Switch, Wait
 from orchestrator.model.plan_nodes import collect_node_ids
 
-NodeState = Literal["done", "in_progress", "next"]
+NodeState = Literal["done", "in_progress", "next", "decided"]
 NodeOutcome = Literal["kept", "dropped", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
 class MovedNode:
-    """What becomes of a node that a run has done, is in, or comes to next."""
+    """What becomes of a node that a run has done, is in, or comes to next, or on which an operator has decided."""
 
     node_id: str
     """Its id in the version that the run leaves; of what comes next, in the one that it moves to."""
@@ -33,7 +39,7 @@ class MovedNode:
     to: str | None = None
     """Its id in the version that the run moves to; `None` where it has none there."""
     reason: str = ""
-    """Why it does not fit."""
+    """Why it does not fit, or why a decision is dropped."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +164,13 @@ class FrameMover:
         )
         moved.exits = self._move_exits(left.exits, at)
         if node is not None and frame.departure is not None:
-            for rank in node.ports.get(frame.departure.port, ()):
-                moved.activate(rank)
-            moved.exits += [name for name in node.exits.get(frame.departure.port, ()) if name not in moved.exits]
+            port = frame.departure.port
+            activated = tuple(rank for rank in node.ports.get(port, ()) if moved.activate(rank))
+            exits = tuple(name for name in node.exits.get(port, ()) if name not in moved.exits)
+            moved.exits += exits
+            fields["departure"] = Departure(node.id, port, activated, exits).to_json()
+        else:
+            fields.pop("departure", None)
         fields["active"], fields["left"], fields["changes"] = moved.active, moved.exits, changes_to_json(moved.changes)
 
     def _find_left(self, frame: Frame, at: Position) -> AnyNode | None:
@@ -215,7 +225,7 @@ class FrameMover:
     ) -> Iterable[str]:
         """Rewrite a node in progress; return why it does not fit."""
         if old.kind != new.kind:
-            return [f"is a {old.kind} node: in version {self.after.version} it is a {new.kind} node"]
+            return [f"its type is `{old.kind}`, and `{new.kind}` in version {self.after.version}"]
         match progress, old, new:
             case LoopFrame(), Loop(), Loop():
                 return self._move_loop(progress, fields, old, new, at)

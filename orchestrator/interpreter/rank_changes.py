@@ -7,6 +7,7 @@ starting 3, which activates 7, is `{3: True, 7: False}`.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 RankChanges = dict[int, bool]
 """Each rank that differs, and whether it was active before."""
@@ -22,6 +23,16 @@ class Departure:
     """The ranks that were not active before."""
     exits: tuple[str, ...]
     """The nodes outside the scope that no path had reached before."""
+
+    def to_json(self) -> list[Any]:
+        """Return the departure as it is carried over continue-as-new."""
+        return [self.node_id, self.port, list(self.activated), list(self.exits)]
+
+    @classmethod
+    def from_json(cls, entry: Sequence[Any]) -> "Departure":
+        """Read what `to_json` wrote."""
+        node_id, port, activated, exits = entry
+        return cls(node_id, port, tuple(activated), tuple(exits))
 
 
 def undo_changes(active: Iterable[int], changes: Mapping[int, bool]) -> list[int]:
