@@ -109,16 +109,17 @@ class MigrateRequest(Model):
 
 
 class MovedNodeView(BaseModel):
-    """What becomes of a node that the run has done, is in, or comes to next."""
+    """What becomes of a node that the run has done, is in, comes to next, or on which an operator has decided."""
 
     node_id: str = Field(description="Node ID; of what comes next, that in the version to move to.")
     path: str = Field(description="The iteration or branch that it is in, such as `each[7]`; empty for the run itself.")
     state: NodeState = Field(description="Where the run is with it.")
     outcome: NodeOutcome = Field(
-        description="`kept`, `dropped` (that version has no such node, and its result is forgotten), or `refused`."
+        description="`kept`, `dropped` (that version has no such node: its result, or the decision, is forgotten), or"
+        " `refused`."
     )
     to: str | None = Field(description="Its ID in the version to move to; null where it has none there.")
-    reason: str = Field(description="Why it is refused.")
+    reason: str = Field(description="Why it is refused, or why a decision is dropped.")
 
 
 class MigrationView(BaseModel):

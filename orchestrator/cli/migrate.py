@@ -66,6 +66,9 @@ def _print_preview(preview: "Document") -> None:
         for node in preview["nodes"]
     ]
     print_table(COLUMNS, rows)
+    for node in preview["nodes"]:
+        if node["outcome"] == "dropped" and node["reason"]:
+            print_line(f"the decision on {node['node_id']!r} would be dropped: {node['reason']}", "yellow")
     for problem in preview["problems"]:
         print_line(problem, "red")
     verdict = "the run would move" if preview["fits"] else "the run would not move"

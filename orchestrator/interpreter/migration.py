@@ -4,7 +4,7 @@ The run continues as new with the other plan and the state that this makes of it
 variables that the run has set, compensations that it owes, the record. Delays and waits keep their ends.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,11 +12,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from orchestrator.interpreter.frames import LoopFrame
+from orchestrator.interpreter.inbox import Event
 from orchestrator.interpreter.moved_frames import FrameMover, MovedNode, Position
 from orchestrator.interpreter.state import RunState
 from orchestrator.jsontools import schema
-from orchestrator.model.plan import FORMAT, Plan
-from orchestrator.model.plan_nodes import collect_node_ids
+from orchestrator.model.plan import FORMAT, AnyNode, Plan, Wait
+from orchestrator.model.plan_nodes import collect_node_ids, iterate_nodes
 
 MAX_PROBLEMS_SHOWN = 5
 """Mismatches of the input that a refusal names."""
@@ -73,12 +74,12 @@ def plan_migration(before: Plan, state: RunState, request: MigrationRequest, now
     mover.move_data(state.data, fields)
     fields["context"] = _move_context(before, state, mover)
     fields["compensations"] = [{**each, "node_id": mover.rename(each["node_id"])} for each in fields["compensations"]]
-    fields["rewinds"] = {_rename_last(key, mover): count for key, count in state.rewinds.items()}
+    fields["rewinds"] = {_rename_node(key, request.renamed): count for key, count in state.rewinds.items()}
     fields["keys"] = {_rename_step(key, state, mover): value for key, value in state.keys.items()}
-    fields["overrides"] = _move_overrides(state, mover)
+    decisions = _move_overrides(state, mover, fields)
     problems = _check_limits(state, after, now) + _check_input(before, after, state.data.context.get("input"))
     reasons = [node.reason for node in mover.nodes if node.outcome == "refused"]
-    return Migration(fields, [*mover.nodes, *results], list(dict.fromkeys(problems + reasons)))
+    return Migration(fields, [*mover.nodes, *decisions, *results], list(dict.fromkeys(problems + reasons)))
 
 
 def _check_plans(before: Plan, state: RunState, after: Plan) -> list[str]:
@@ -146,24 +147,62 @@ def _list_loops(state: RunState) -> list[LoopFrame]:
     return [node for node in state.frame.iterate_open_nodes() if isinstance(node, LoopFrame)]
 
 
-def _rename_last(key: str, mover: FrameMover) -> str:
+def _rename_node(key: str, renamed: Mapping[str, str]) -> str:
     """Return `<path>/<node id>`, or the id of a step, with the new id of its node."""
     path, slash, name = key.rpartition("/")
     node_id, mark, visit = name.partition("#")
-    return f"{path}{slash}{mover.rename(node_id)}{mark}{visit}"
+    return f"{path}{slash}{renamed.get(node_id, node_id)}{mark}{visit}"
 
 
 def _rename_step(step_id: str, state: RunState, mover: FrameMover) -> str:
     """Return the id that a step is to have: one in progress keeps its own."""
-    return step_id if step_id in state.open else _rename_last(step_id, mover)
+    return step_id if step_id in state.open else _rename_node(step_id, mover.renamed)
 
 
-def _move_overrides(state: RunState, mover: FrameMover) -> list[dict[str, Any]]:
-    """Return what operators have decided on steps of nodes that there still are."""
-    moved = []
+def _move_overrides(state: RunState, mover: FrameMover, fields: dict[str, Any]) -> list[MovedNode]:
+    """Rewrite what operators have decided on later steps; one that the node cannot take is dropped with a warning."""
+    old = {node.id: node for node in iterate_nodes(mover.before.scope)}
+    new = {node.id: node for node in iterate_nodes(mover.after.scope)}
+    kept, described, warnings = [], [], list(fields["warnings"])
     for each in state.overrides:
-        if mover.rename(each.node_id) not in mover.known:
+        name = mover.rename(each.node_id)
+        if reason := _describe_misfit(old.get(each.node_id), new.get(name), mover.after.version):
+            described.append(MovedNode(each.node_id, "decided", "dropped", each.path, reason=reason))
+            warnings.append(f"the decision on {each.node_id!r} was dropped: {reason}")
             continue
         step_id = None if each.step_id is None else _rename_step(each.step_id, state, mover)
-        moved.append(replace(each, node_id=mover.rename(each.node_id), step_id=step_id).to_json())
-    return moved
+        described.append(MovedNode(each.node_id, "decided", "kept", each.path, name))
+        kept.append(replace(each, node_id=name, step_id=step_id).to_json())
+    fields["overrides"], fields["warnings"] = kept, list(dict.fromkeys(warnings))
+    return described
+
+
+def _describe_misfit(old: AnyNode | None, new: AnyNode | None, version: int) -> str:
+    """Return why a decision on a node does not hold for what it is in the other version; empty where it does."""
+    if new is None:
+        return f"version {version} has no such node"
+    if old is not None and old.kind != new.kind:
+        return f"its type is `{old.kind}`, and `{new.kind}` in version {version}"
+    return ""
+
+
+def move_early_events(
+    before: Plan, state: RunState, request: MigrationRequest, events: Iterable[Event]
+) -> Iterator[Event]:
+    """Yield the unread events; an answer that was sent before its approval began is for the node that it becomes."""
+    old = {node.id: node for node in iterate_nodes(before.scope) if isinstance(node, Wait)}
+    new = {node.id: node for node in iterate_nodes(request.plan.scope) if isinstance(node, Wait)}
+    for event in events:
+        node_id = "" if event.step_id is None else event.step_id.rpartition("/")[2].partition("#")[0]
+        name = request.renamed.get(node_id, node_id)
+        if event.step_id is None or event.step_id in state.open or node_id not in old or name not in new:
+            yield event
+            continue
+        step_id = _rename_node(event.step_id, request.renamed)
+        yield replace(event, step_id=step_id, name=_read_event_name(new[name]) or event.name)
+
+
+def _read_event_name(node: Wait) -> str:
+    """Return the event that a wait asks for; empty where that is computed."""
+    name = node.event[0] if isinstance(node.event, list) and node.event else node.event
+    return name if isinstance(name, str) and "{{" not in name else ""

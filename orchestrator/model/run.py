@@ -147,6 +147,7 @@ class Intervention(Document):
     names: list[str] = Field([], description="Names of the variables or parameters that were set.")
     action: ResolutionAction | None = Field(None, description="For `resolve`: how the step went on.")
     version: int | None = Field(None, description="For `migrate`: the version that the run was to move to.")
+    map: dict[str, str] = Field({}, description="For `migrate`: the new IDs of nodes, by the IDs before.")
     refused: list[str] = Field([], description="For `migrate`: why the run has stayed with its version after all.")
 
 

@@ -1,7 +1,7 @@
 """Decide approvals by signed links: find the step that a link is about, and send its answer once."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha256
@@ -102,8 +102,7 @@ class Approvals:
         approval = replace(approval, workflow_name=run.workflow_name or run.workflow_id)
         if not run.complete and run.completed_at is None:
             raise ServerUnavailable("the record of the run cannot be read at the moment")
-        link = replace(link, node_id=_find_node_id(run, link))
-        node = await self._read_node(run, link)
+        link, node = await self._find_node(run, link)
         path = None if node is None else _find_path(link, node)
         if node is None or path is None:
             return approval
@@ -124,15 +123,22 @@ class Approvals:
             return approval
         return await self._check_open(link, approval, run)
 
-    async def _read_node(self, run: Run, link: ApprovalLink) -> "_ApprovalNode | None":
+    async def _find_node(self, run: Run, link: ApprovalLink) -> "tuple[ApprovalLink, _ApprovalNode | None]":
+        """Return the node that a link is about, and the link with its ID in the version that the run has."""
+        names = _list_names(run, link)
         try:
             recorded = await self.operations.runs.reader.read_recorded_plan(run.id)
         except RunNotFound:  # archived, and no longer known to Temporal
-            return _ApprovalNode(link.node_id, link.path.count("/") + bool(link.path))
-        return _read_approval_node(recorded.plan, link.node_id)
+            link = replace(link, node_id=names[0])
+            return link, _ApprovalNode(link.node_id, link.path.count("/") + bool(link.path))
+        for name in names:
+            node = _read_approval_node(recorded.plan, name)
+            if node is not None:
+                return replace(link, node_id=name), node
+        return link, None
 
     async def _check_open(self, link: ApprovalLink, approval: Approval, run: Run) -> Approval:
-        """Return an approval that has not ended: open to this person, unless somebody has answered."""
+        """Return an approval that has not ended: open to this person, unless someone has answered."""
         wait = next((wait for wait in run.waiting_for if wait.get("step_id") == approval.step_id), None)
         if wait is not None:
             until, asked = wait.get("until"), wait["approval"]
@@ -203,13 +209,25 @@ def _read_approval_node(plan: Mapping[str, Any], node_id: str) -> _ApprovalNode 
     )
 
 
-def _find_node_id(run: Run, link: ApprovalLink) -> str:
-    """Return the id of the node that a link is about; a step in progress keeps its own where its node is renamed."""
+def _list_names(run: Run, link: ApprovalLink) -> list[str]:
+    """Return the IDs that the node of a link may have by now, the likeliest first.
+
+    A step in progress keeps its own where a move has renamed its node. A link that was sent between the request and the
+    move names the node as it was before.
+    """
     for step in run.steps:
         name = step.id.rpartition("/")[2].partition("#")[0]
         if name == link.node_id and is_inside(link.path, step.path) and _may_concern(link, step):
-            return step.node_id
-    return link.node_id
+            return [step.node_id]
+    moves = [each for each in run.interventions if each.kind == "migrate" and not each.refused]
+    later = [each.map for each in moves if each.at >= link.made_at]
+    return [_rename(link.node_id, later), _rename(link.node_id, [each.map for each in moves])]
+
+
+def _rename(node_id: str, maps: Iterable[Mapping[str, str]]) -> str:
+    for names in maps:
+        node_id = names.get(node_id, node_id)
+    return node_id
 
 
 def _may_concern(link: ApprovalLink, step: StepDocument) -> bool:

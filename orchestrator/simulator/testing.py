@@ -19,9 +19,10 @@ from orchestrator.interpreter.effects import (
 )
 from orchestrator.interpreter.execute import execute
 from orchestrator.interpreter.frames import LoopFrame, ParallelFrame
+from orchestrator.interpreter.inbox import Event
 from orchestrator.interpreter.joined_steps import JoinedSteps
 from orchestrator.interpreter.lineup import Lineup
-from orchestrator.interpreter.migration import MigrationRequest, plan_migration
+from orchestrator.interpreter.migration import MigrationRequest, move_early_events, plan_migration
 from orchestrator.interpreter.repair_requests import record_intervention
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step
@@ -169,26 +170,29 @@ class _InterruptingEffects(SimulatedEffects):
         if self.move is not None:
             return self._move(self.move)
         if self.gathered:
-            raise _Interrupted(ValueTable().dump([self.state.to_json(), self._list_readable()]), self.plan)
+            events = [event.to_json() for event in self._list_readable()]
+            raise _Interrupted(ValueTable().dump([self.state.to_json(), events]), self.plan)
         return False
 
     def begin_move(self, request: MigrationRequest) -> None:
         """Move to another version as soon as all paths are at rest, unless the run does not fit it now."""
         if not plan_migration(self.plan, self.state, request, self.now()).problems:
             self.move, self.is_moving = request, True
-            record_intervention(self.state, "migrate", self.now(), by="", reason="", version=request.plan.version)
+            more = {"version": request.plan.version, "map": dict(request.renamed)}
+            record_intervention(self.state, "migrate", self.now(), by="", reason="", **more)
 
     def _move(self, request: MigrationRequest) -> bool:
         moved = plan_migration(self.plan, self.state, request, self.now())
         if not moved.problems:
-            raise _Interrupted(ValueTable().dump([moved.state, self._list_readable()]), request.plan)
+            events = move_early_events(self.plan, self.state, request, self._list_readable())
+            raise _Interrupted(ValueTable().dump([moved.state, [each.to_json() for each in events]]), request.plan)
         self.move, self.is_moving = None, False
         for _, place in self.gathered:
             place.set_result(None)
         return bool(self.gathered)
 
-    def _list_readable(self) -> list[Any]:
-        return [event.to_json() for event in self.inbox.list_readable(self.state.frame.list_waiting_branches())]
+    def _list_readable(self) -> list[Event]:
+        return self.inbox.list_readable(self.state.frame.list_waiting_branches())
 
 
 def simulate_interrupted(

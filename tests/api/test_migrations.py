@@ -129,6 +129,61 @@ async def test_a_link_stays_valid_where_the_approval_has_another_name(
     assert [step["id"] for step in ended["steps"]] == ["decision"]
 
 
+async def test_links_that_were_sent_before_an_approval_began_lead_to_the_node_under_its_new_name(
+    api: httpx.AsyncClient, pages: httpx.AsyncClient
+) -> None:
+    decision = make_decision()
+    nodes = {"a": WAIT, "decision": decision}
+    await publish(api, make_definition(nodes, "trigger -> a", "a -> decision") | {"id": "w"})
+    early, late = [await start_waiting(api) for _ in range(2)]
+    links = [make_path(run_id) for run_id in (early, late)]
+    answered = await pages.post(links[0], data={"approved": "true"})
+    nodes = {"a": WAIT, "approve": decision}
+    await publish(api, make_definition(nodes, "trigger -> a", "a -> approve") | {"id": "w"})
+    for run_id in (early, late):
+        moved = await api.post(f"/runs/{run_id}/migrate", json={"version": 2, "map": {"decision": "approve"}})
+        assert moved.json()["map"] == {"decision": "approve"}
+
+    async def have_moved() -> bool:
+        runs = [(await api.get(f"/runs/{run_id}")).json() for run_id in (early, late)]
+        return all(run["workflow_version"] == 2 and run["waiting_for"] for run in runs)
+
+    await wait_until(have_moved)
+    again, open_still = [await pages.get(link) for link in links]
+    answered_later = await pages.post(links[1], data={"approved": "true"})
+    for run_id in (early, late):
+        await api.post(f"/runs/{run_id}/events/go")
+    ended = [await wait_for_status(api, run_id, "completed") for run_id in (early, late)]
+
+    assert [answer.status_code for answer in (answered, answered_later)] == [200, 200]
+    assert ("You have answered" in again.text, "You have answered" in open_still.text) == (True, False)
+    assert [[step["id"] for step in run["steps"]] for run in ended] == [["a", "approve"]] * 2
+
+
+async def test_a_result_for_a_step_whose_node_has_another_name_has_to_fit_its_action(api: httpx.AsyncClient) -> None:
+    send = {"type": "action", "action": "http.request", "config": {"url": "http://127.0.0.1:9/"}}
+    send |= {"retry": {"maximum_attempts": 1}, "on_error": "pause"}
+    await publish(api, make_definition({"send": send}, "trigger -> send") | {"id": "w"})
+    run_id = await start_waiting(api)
+    nodes = {"ask": send, "send": WAIT}
+    await publish(api, make_definition(nodes, "trigger -> ask", "ask -> send") | {"id": "w"})
+    await api.post(f"/runs/{run_id}/migrate", json={"version": 2, "map": {"send": "ask"}})
+
+    async def has_moved() -> bool:
+        run = (await api.get(f"/runs/{run_id}")).json()
+        return run["workflow_version"] == 2 and bool(run["waiting_for"])
+
+    await wait_until(has_moved)
+    repair = {"kind": "set_result", "step_id": "send"}
+    refused = await api.post(f"/runs/{run_id}/interventions", json={**repair, "result": {"status": "x"}})
+    done = await api.post(
+        f"/runs/{run_id}/interventions", json={**repair, "result": {"status": 200, "headers": {}, "body": None}}
+    )
+    await api.post(f"/runs/{run_id}/cancel")
+
+    assert (refused.status_code, done.status_code) == (422, 200)
+
+
 async def test_all_runs_of_a_filter_are_moved(api: httpx.AsyncClient) -> None:
     await publish(api, FIRST)
     ids = [await start_waiting(api) for _ in range(2)]

@@ -25,7 +25,7 @@ def collect_carried(nodes: dict[str, Any], *edges: str, monkeypatch: pytest.Monk
     list_readable = testing._InterruptingEffects._list_readable
 
     def list_and_note(effects: Any) -> list[Any]:
-        carried.append([entry[0] for entry in list_readable(effects)])
+        carried.append([event.number for event in list_readable(effects)])
         return list_readable(effects)
 
     monkeypatch.setattr(testing._InterruptingEffects, "_list_readable", list_and_note)

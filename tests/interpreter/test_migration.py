@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from orchestrator.interpreter.frames import Frame
 from orchestrator.interpreter.leaf_frames import OperatorFrame
 from orchestrator.interpreter.migration import MigrationRequest, plan_migration
+from orchestrator.interpreter.rank_changes import Departure
 from orchestrator.interpreter.state import RunState
 from orchestrator.interpreter.step_record import Step
 from orchestrator.model.plan import Plan
@@ -161,3 +162,72 @@ def test_a_step_in_progress_keeps_the_key_of_the_run_before() -> None:
 
     assert moved.problems == []
     assert moved.state["keys"] == {"pay": "key", "charge#2": "other"}
+
+
+NAP = {"id": "nap", "type": "delay", "delay_seconds": 2}
+
+
+def move_during_nap(
+    old: Mapping[str, Any], new: Mapping[str, Any], renamed: Mapping[str, str] | None = None, **outside: Any
+) -> Run:
+    """Run a nap and a node, and move meanwhile to a version that has another node behind the nap."""
+    plans = [
+        make_plan({**NAMED, "nodes": [NAP, node], "edges": make_edges("trigger", "nap", node["id"])}, version)
+        for version, node in ((1, old), (2, new))
+    ]
+    assert plans[0] is not None
+    assert plans[1] is not None
+    return simulate_move(plans[0], 1, MigrationRequest(plans[1], renamed or {}), **outside)
+
+
+def test_a_decision_on_a_node_that_is_another_type_of_node_is_dropped_with_a_warning() -> None:
+    decision = {"at": 0.5, "kind": "set_result", "node_id": "rate", "result": {"x": 1}}
+    moved = move_during_nap(
+        {"id": "rate", "type": "action", "action": "work"},
+        {"id": "rate", "type": "set", "config": {"x": 2}},
+        repairs=[decision],
+    )
+
+    reason = "its type is `action`, and `set` in version 2"
+    assert (moved.workflow_version, moved.output) == (2, {"x": 2})
+    assert moved.warnings == [f"the decision on 'rate' was dropped: {reason}"]
+
+
+def test_a_decision_on_a_node_that_has_another_name_is_kept() -> None:
+    decision = {"at": 0.5, "kind": "set_result", "node_id": "rate", "result": {"x": 1}}
+    moved = move_during_nap(make_work("rate"), make_work("price"), {"rate": "price"}, repairs=[decision])
+
+    assert [(step.id, step.output_data) for step in moved.steps][1:] == [("price", {"x": 1})]
+    assert moved.warnings == []
+
+
+def test_an_answer_that_was_sent_before_its_approval_began_reaches_the_node_under_its_new_name() -> None:
+    approval = {"title": "Go?", "assignees": ["ann"]}
+    answer = {"at": 0.5, "name": "ask", "step_id": "ask", "by": "ann", "payload": {"approved": True}}
+    moved = move_during_nap(
+        {"id": "ask", "type": "wait", "config": {"approval": approval}},
+        {"id": "approve", "type": "wait", "config": {"approval": approval}},
+        {"ask": "approve"},
+        events=[answer],
+    )
+
+    assert [(step.id, step.status) for step in moved.steps] == [("nap", "completed"), ("approve", "completed")]
+    assert moved.steps[1].output_data["by"] == "ann"
+    assert moved.steps[1].output_data["event"] == "approve"
+
+
+def test_a_path_between_two_nodes_that_moves_twice_leaves_the_node_before_by_the_newest_edges() -> None:
+    first, second, third = (
+        make_plan({**NAMED, "nodes": [make_work(name) for name in ids], "edges": make_edges("trigger", *ids)}, version)
+        for version, ids in ((1, "ac"), (2, "abc"), (3, "axc"))
+    )
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    state = RunState.new(first, RunInfo(id="r"), run_input=None, trigger=None, now=EPOCH)
+    state.frame = Frame([1], {"a": 1}, departure=Departure("a", "next", (1,), ()))
+    once = plan_migration(first, state, MigrationRequest(second), EPOCH)
+    twice = plan_migration(second, RunState.from_json(second, once.state), MigrationRequest(third), EPOCH)
+
+    assert (once.problems, twice.problems) == ([], [])
+    assert [node.to for node in twice.nodes if node.state == "next"] == ["x"]

@@ -91,10 +91,15 @@ class Play:
         await self.runs.send_event(self.run_id, name, payload)
 
     async def move(
-        self, nodes: Mapping[str, Any], *edges: str, renamed: Mapping[str, str] | None = None, **more: Any
+        self,
+        nodes: Mapping[str, Any],
+        *edges: str,
+        renamed: Mapping[str, str] | None = None,
+        version: int = 2,
+        **more: Any,
     ) -> None:
         """Move the run to another version, and wait until it has moved."""
-        plan = make_plan(nodes, *edges, customer=self.plan.customer_id).model_copy(update={"version": 2})
+        plan = make_plan(nodes, *edges, customer=self.plan.customer_id).model_copy(update={"version": version})
         execution = (await self.handle.describe()).run_id
         await self.runs.migrate(self.run_id, MigrationRequest(plan, renamed or {}), **more)
 
@@ -1390,6 +1395,18 @@ async def move_while_paused(play: Play) -> None:
     await play.runs.resume(play.run_id)
 
 
+async def move_twice_while_paused(play: Play) -> None:
+    await play.calls("a")
+    await play.runs.pause(play.run_id)
+    play.script.gates["a"].set()
+    await play.waits("paused")
+    await play.move({"a": NOTE, "b": NOTE, "c": NOTE}, "trigger -> a", "a -> b", "b -> c")
+    await play.waits("paused")
+    await play.move({"a": NOTE, "x": NOTE, "c": NOTE}, "trigger -> a", "a -> x", "x -> c", version=3)
+    await play.waits("paused")
+    await play.runs.resume(play.run_id)
+
+
 MOVED: tuple[Delicate, ...] = (
     Delicate(
         "moved: asleep in a delay",
@@ -1419,6 +1436,14 @@ MOVED: tuple[Delicate, ...] = (
         executions=2,
         gates=("a",),
         operate=move_while_paused,
+    ),
+    Delicate(
+        "moved: paused, twice, before a node that was added and one in its place",
+        {"a": NOTE, "c": NOTE},
+        ("trigger -> a", "a -> c"),
+        executions=3,
+        gates=("a",),
+        operate=move_twice_while_paused,
     ),
     Delicate(
         "moved: inline branches and concurrent iterations, with a way back",

@@ -306,7 +306,7 @@ async def test_a_move_that_does_not_fit_is_refused_with_all_reasons(world: World
     for reason in (
         "the run has lasted longer than the 0.01 s that version 2 allows",
         "'a' in fork[0] is in progress, and its `event` differs",
-        "'b' in fork[1] is in progress, and is a delay node: in version 2 it is a wait node",
+        "'b' in fork[1] is in progress, and its type is `delay`, and `wait` in version 2",
         "'each' in fork[2] is in progress, and its `item_variable` differs",
     ):
         assert reason in str(refusal.value)

@@ -1,6 +1,6 @@
 """One flow: a run or one branch of it, read from its request and encoded for continue-as-new. Replay-sensitive."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from temporalio import workflow
@@ -8,9 +8,9 @@ from temporalio.common import RawValue, SearchAttributeUpdate
 from temporalio.exceptions import ApplicationError
 
 from orchestrator.interpreter.frames import OpenNode
-from orchestrator.interpreter.inbox import Inbox
+from orchestrator.interpreter.inbox import Event, Inbox
 from orchestrator.interpreter.leaf_frames import BusyNode, OperatorFrame
-from orchestrator.interpreter.migration import MigrationRequest, plan_migration
+from orchestrator.interpreter.migration import MigrationRequest, move_early_events, plan_migration
 from orchestrator.interpreter.repairs import Override
 from orchestrator.interpreter.run_document import build_run_document, list_held_nodes
 from orchestrator.interpreter.state import RunState
@@ -117,17 +117,20 @@ class Flow:
 
     def encode_continuation(self) -> list[RawValue] | None:
         """Return the arguments of the execution that continues this one; `None` where they are too large."""
-        args = self._encode(self.plan, self.state)
+        args = self._encode(self.plan, self.state, self._list_readable())
         if args is None and self._warn(TOO_LARGE):
             workflow.metric_meter().create_counter(STATES_TOO_LARGE, "Runs too large to continue as new.").add(1)
         return args
 
-    def _encode(self, plan: Plan, state: RunState) -> list[RawValue] | None:
+    def _list_readable(self) -> list[Event]:
+        return self.inbox.list_readable(self.state.frame.list_waiting_branches())
+
+    def _encode(self, plan: Plan, state: RunState, events: Iterable[Event]) -> list[RawValue] | None:
         request = build_run_request(plan, self.info, input_data=self._shown_input)
         if self.branch is not None:
             request["branch"] = {name: self.branch[name] for name in ("path", "exports")}
         request |= omit_empty(
-            inbox=[event.to_json() for event in self.inbox.list_readable(self.state.frame.list_waiting_branches())],
+            inbox=[event.to_json() for event in events],
             received=self.inbox.received,
             read=self.inbox.read if self.branch is not None else [],  # only a branch returns it, to its parent
             paused=self.effects.paused,
@@ -150,7 +153,10 @@ class Flow:
     def encode_move(self, request: MigrationRequest) -> list[RawValue] | None:
         """Return the arguments of the execution that runs another version; `None` where the run stays in this one."""
         moved = plan_migration(self.plan, self.state, request, workflow.now())
-        args = None if moved.problems else self._encode(request.plan, RunState.from_json(request.plan, moved.state))
+        args = None
+        if not moved.problems:
+            events = move_early_events(self.plan, self.state, request, self._list_readable())
+            args = self._encode(request.plan, RunState.from_json(request.plan, moved.state), events)
         if args is None:
             self.drop_move(moved.problems or [TOO_LARGE_TO_MOVE])
             return None

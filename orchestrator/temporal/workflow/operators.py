@@ -88,6 +88,7 @@ def migrate(flow: Flow, message: Any) -> dict[str, Any]:
         by=str(message.get("by") or ""),
         reason=str(message.get("reason") or ""),
         version=request.plan.version,
+        map=dict(request.renamed),
     )
 
 
