@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator.errors import DefinitionInvalid, Problem
 from orchestrator.model.plan import LATEST
 from orchestrator.planner.calls import Call, find_callees
+from orchestrator.store.records import Callee
 from orchestrator.store.workflows import Definitions
 
 MAX_CALLEES = 200
@@ -33,10 +34,12 @@ async def load_callees(
 ) -> Callees:
     """Load the definitions that are called, level by level, with one query for each level.
 
-    `held` has the versions of callees that the caller took when it was published. Missing workflows are left out.
+    `held` has the versions of callees that the caller took when it was published. A latest version calls what it took
+    itself: its calls, and those of what it calls, are pinned to that. Missing workflows are left out.
     Raises DefinitionInvalid where there are more than MAX_CALLEES.
     """
     callees = Callees()
+    pins: dict[Call, Mapping[str, int]] = {}
     seen: set[Call] = set()
     calls = find_callees(definition)
     room = MAX_CALLEE_BYTES
@@ -50,14 +53,19 @@ async def load_callees(
             message = f"the workflows that are called have more than {MAX_CALLEE_BYTES:,} bytes"
             raise DefinitionInvalid([Problem("error", "too_many_callees", "/nodes", message)])
         level: dict[str, dict[str, Any]] = {}
+        level_pins: dict[str, Mapping[str, int]] = {}
         for callee in await definitions.load_callees(customer_id, wanted):
             content = {**callee.definition, "version": callee.version} if callee.version else dict(callee.definition)
             if not callee.version:
                 callees.drafts.add(callee.workflow_id)
             if (callee.workflow_id, callee.version) in calls:
-                level[f"{callee.workflow_id}@{callee.version}"] = content
+                key = f"{callee.workflow_id}@{callee.version}"
+                level_pins[key] = pins.get((callee.workflow_id, callee.version), {})
+                level[key] = _pin_calls(content, level_pins[key])
             if callee.newest and (callee.workflow_id, LATEST) in calls:
-                level[f"{callee.workflow_id}@{LATEST}"] = content
+                key = f"{callee.workflow_id}@{LATEST}"
+                level_pins[key] = await _read_held(definitions, customer_id, callee)
+                level[key] = _pin_calls(content, level_pins[key])
             if callee.workflow_id in held:
                 is_taken = callee.version == held[callee.workflow_id] and (callee.workflow_id, None) in calls
             else:
@@ -65,8 +73,33 @@ async def load_callees(
             if is_taken:
                 level[callee.workflow_id] = content
         callees.definitions.update(level)
-        calls = {call for content in level.values() for call in find_callees(content)} - seen
+        calls = set()
+        for key, content in sorted(level.items()):
+            found = find_callees(content) - seen
+            calls |= found
+            for call in found if level_pins.get(key) else ():
+                pins.setdefault(call, level_pins[key])
     return callees
+
+
+async def _read_held(definitions: Definitions, customer_id: str, callee: Callee) -> Mapping[str, int]:
+    """Return the versions of callees that a version took when it was published; a draft has taken none."""
+    if not callee.version:
+        return {}
+    return (await definitions.get_version(customer_id, callee.workflow_id, callee.version)).held
+
+
+def _pin_calls(definition: Mapping[str, Any], held: Mapping[str, int]) -> dict[str, Any]:
+    """Return a definition that calls the versions that are held, where it does not say which."""
+    return {**definition, "nodes": [_pin_call(node, held) for node in definition.get("nodes") or ()]}
+
+
+def _pin_call(node: Mapping[str, Any], held: Mapping[str, int]) -> Mapping[str, Any]:
+    config = node.get("config")
+    if node.get("type") != "workflow" or not isinstance(config, Mapping) or config.get("version"):
+        return node
+    name = config.get("workflow_id")
+    return {**node, "config": {**config, "version": held[name]}} if isinstance(name, str) and name in held else node
 
 
 def _require_few(number: int) -> None:

@@ -146,7 +146,7 @@ class Plans:
 
         Raises DefinitionInvalid where it does not fit the latest version of a workflow that it calls.
         """
-        held = {call.workflow_id: call.version for call in version.calls if call.version and not call.is_named}
+        held = version.held
         if version.plan.get("format", FORMAT) == FORMAT:
             plan = Plan.model_validate(version.plan)
             if not takes_latest(plan):

@@ -67,6 +67,11 @@ class Version:
         """Return the workflows that it calls, directly or through others, as its plan holds them."""
         return list_held_calls(self.plan)
 
+    @property
+    def held(self) -> dict[str, int]:
+        """Return the versions that it holds of the workflows of which its definition names none."""
+        return {call.workflow_id: call.version for call in self.calls if call.version and not call.is_named}
+
     def list_calling_nodes(self, call: "HeldCall") -> list[str]:
         """Return the IDs of its own nodes that make a call."""
         asked = call.version if call.pinned else LATEST if call.latest else None

@@ -143,3 +143,26 @@ async def test_the_latest_version_runs_with_what_it_was_published_with(api: http
     after, own = await run(api, "front"), await run(api, "offer")
 
     assert [read_quote(document) for document in (before, own, after)] == ["first", "second", "second"]
+
+
+async def test_a_latest_version_calls_what_it_holds_and_its_caller_what_that_holds(api: httpx.AsyncClient) -> None:
+    end = {"type": "end", "config": {"output": "{{ steps.ask.output.output }}"}}
+    pass_on = {"ask": call("base"), "end": end}
+    await publish(api, "base", quote("first"))
+    await publish(api, "middle", pass_on)
+    await publish(api, "top", {"own": call("base"), "ask": call("middle", version="latest")})
+    first = await run(api, "top")
+    await publish(api, "base", quote("second"), "second")
+    unchanged = await run(api, "top")
+    await publish(api, "middle", pass_on, "second")
+    await publish(api, "base", quote("third"), "third")
+    second = await run(api, "top")
+
+    def read(document: dict[str, Any]) -> list[Any]:
+        return [step["output_data"]["output"] for step in document["steps"]]
+
+    assert [read(document) for document in (first, unchanged, second)] == [
+        ["first", "first"],
+        ["first", "first"],
+        ["first", "second"],
+    ]
