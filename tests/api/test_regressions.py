@@ -102,6 +102,37 @@ async def test_runs_of_a_working_copy_are_judged_by_the_plan_in_their_history(
     assert report["groups"][0]["examples"] == [run_id]
 
 
+async def test_a_run_is_judged_by_the_latest_version_of_the_workflow_that_it_called(api: httpx.AsyncClient) -> None:
+    def make_rate(value: Any) -> dict[str, Any]:
+        nodes = {"done": {"type": "end", "config": {"output": {"rate": value}}}}
+        return make_definition(nodes, "trigger -> done") | {"id": "rate"}
+
+    def make_caller(limit: int) -> dict[str, Any]:
+        condition = {"field": "steps.ask.output.output.rate", "operator": "greater_than", "value": limit}
+        nodes = {
+            "ask": {"type": "workflow", "config": {"workflow_id": "rate", "version": "latest"}},
+            "high": {"type": "condition", "condition": condition},
+            "nap": {"type": "delay", "delay_seconds": 0.01},
+        }
+        return make_definition(nodes, "trigger -> ask", "ask -> high", "high -true-> nap") | {"id": "w"}
+
+    await api.post("/workflows", json=make_rate(5))
+    await api.post("/workflows/rate/activate")
+    await api.post("/workflows", json=make_caller(3))
+    await api.post("/workflows/w/activate")
+    (run_id,) = await start_runs(api, 1)
+    await api.put("/workflows/rate", json=make_rate(1))
+    await api.post("/workflows/rate/activate")
+    same = await regress(api)
+    await api.put("/workflows/w", json=make_caller(7))
+    other = await regress(api)
+
+    assert (same["same"], same["not_judged"]) == (1, 0), same
+    assert [(group["outcome"], group["node_id"], group["examples"]) for group in other["groups"]] == [
+        ("other_path", "high", [run_id])
+    ]
+
+
 async def test_a_workflow_without_runs_has_nothing_to_be_judged_by(api: httpx.AsyncClient) -> None:
     await api.post("/workflows", json=make_flow(5))
 
