@@ -168,6 +168,8 @@ class TargetFinder:
             raise OperationRefused(f"this run has no iteration or branch {path!r}", hint=self._list_passes(path))
         if target.from_node is not None:
             steps = [step for step in steps if step.node_id == target.from_node]
+        if not steps and record is not None and target.from_node in record.state["context"]["steps"]:
+            raise HistoryNeeded(record.workflow_id)  # it ran before the executions that were read
         if not steps:
             names = list(dict.fromkeys(step.node_id for step in self.record.list_steps(path)))
             raise OperationRefused(

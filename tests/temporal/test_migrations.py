@@ -262,8 +262,10 @@ async def test_a_run_that_has_moved_is_rerun_from_a_step_since_but_not_from_one_
     await world.runs.send_event(run_id, "go")
     failed = await world.wait_for_end(run_id)
     plan = world.runs.reader.reruns.plan
-    with pytest.raises(OperationRefused, match="a run cannot begin at 'a': it did not run"):
+    with pytest.raises(OperationRefused, match="it was of version 1 then, and has moved to version 2 since"):
         await plan(customer, run_id, Changes(Target("a")), "again-a")
+    with pytest.raises(OperationRefused, match="a run cannot begin at 'd': it did not run"):
+        await plan(customer, run_id, Changes(Target("d")), "again-d")
     again = await world.runs.start(world.runs.prepare_rerun(await plan(customer, run_id, Changes(), f"{run_id}-again")))
     run = await world.wait_for_end(again.id)
 

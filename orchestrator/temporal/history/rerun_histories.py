@@ -64,9 +64,10 @@ def _load(job: RerunJob, records: dict[str, Record], workflow_id: str) -> Record
     first, *later = [_read_record(name, History.FromString(history).events) for name, history in histories]
     for record in later:
         if record.info.id == first.info.id and record.plan != first.plan:
-            version = f"version {record.plan.version}"
+            before, after = first.plan.version, record.plan.version
             raise OperationRefused(
-                f"the run cannot begin there: it has moved to {version} since", hint="begin at a later step"
+                f"the run cannot begin there: it was of version {before} then, and has moved to version {after} since",
+                hint="begin at a step since the move, or start the workflow again with the same input",
             )
         first.continue_with(record)
     first.workflow_id = workflow_id
