@@ -61,7 +61,7 @@ def replay(
 def _replay_one(source: str, save: Path | None, *, as_json: bool) -> None:
     if save is not None:
         require_writable(save, "--save")
-    text = read_text(source) if Path(source).exists() else None
+    text = read_text(source) if Path(source).exists() or source.endswith(".json") else None
 
     async def work() -> Exception | None:
         from orchestrator.cli.logs import configure

@@ -119,6 +119,7 @@ def test_a_sample_has_runs_of_each_workflow() -> None:
         (("--open", "--last", "3"), "--last needs --closed"),
         (("--closed", "--sample", "3"), "--sample needs --open"),
         (("--open", "--save", "history.json"), "--save needs a run"),
+        (("nothing.json",), "file nothing.json does not exist"),
     ],
 )
 def test_options_that_do_not_fit_are_bad_usage(arguments: tuple[str, ...], message: str) -> None:
