@@ -1,5 +1,7 @@
 """Lists of a million runs: 50 rows by each filter, alone and with a workflow, a status and a range of time.
 
+Each is measured as the query of the index and as `GET /runs`, through the application without a network.
+
 `python -m benchmarks --lists` measures SQLite in a temporary folder; where ORCHESTRATOR_DATABASE_URL names an empty
 database, PostgreSQL.
 """
@@ -7,18 +9,26 @@ database, PostgreSQL.
 import statistics
 import tempfile
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 from sqlalchemy import insert, text
+from temporalio.client import Client
 
+from activities import load_builtin_registry
+from api.app import PREFIX, create_app
+from orchestrator.service.services import open_services
 from orchestrator.settings import Settings
 from orchestrator.store.database import Database, create_database, get_database_url
 from orchestrator.store.run_filter import RunFilter
 from orchestrator.store.run_index import RunIndex
 from orchestrator.store.tables import run_keys, runs
+from orchestrator.temporal.client.runs import Runs
 
 NEWEST = datetime(2026, 1, 1, tzinfo=UTC)
 SPACING = timedelta(seconds=31)
@@ -28,18 +38,32 @@ LARGEST = "customer-0"
 """It has half of the runs."""
 WORKFLOWS, CUSTOMERS, NODES, WORDS = 40, 20, 30, 500
 CALLS, WARM_UP = 25, 3
+FILL_SECONDS = 600.0
+"""For one statement while the index is filled."""
 TRIGGERS = ("manual", "event", "schedule", "webhook")
 REASONS = ("delay", "event", "operator", "paused", "child")
 
 
+PARAMETERS = {"statuses": "status", "node_id": "node", "trigger_type": "trigger", "parent_run_id": "parent"}
+"""Names of fields in `GET /runs` that differ from those of the filter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """How long something takes, in milliseconds."""
+
+    p50: float
+    p95: float
+
+
 @dataclass(frozen=True, slots=True)
 class ListTime:
-    """How long a list takes, in milliseconds."""
+    """How long a list takes."""
 
     name: str
     rows: int
-    p50: float
-    p95: float
+    index: Percentiles
+    http: Percentiles
     plan: str = ""
     """How the database finds the rows."""
 
@@ -48,16 +72,17 @@ async def measure_lists(quick: bool) -> list[ListTime]:
     """Fill an index of runs and list by each filter, as an administrator and as the largest customer."""
     count = 50_000 if quick else 1_000_000
     with tempfile.TemporaryDirectory() as home:
-        database = create_database(get_database_url(Settings(home=Path(home))))
+        database = create_database(get_database_url(Settings(home=Path(home))), command_seconds=FILL_SECONDS)
         try:
             await database.migrate()
             await _fill(database, count)
             index = RunIndex(database)
-            return [
-                await _measure(index, f"{name}{' of a customer' if customer else ''}", customer, wanted)
-                for customer in (None, LARGEST)
-                for name, wanted in list_filters(count).items()
-            ]
+            async with _open_api(Path(home)) as api:
+                return [
+                    await _measure(index, api, f"{name}{' of a customer' if customer else ''}", customer, wanted)
+                    for customer in (None, LARGEST)
+                    for name, wanted in list_filters(count).items()
+                ]
         finally:
             await database.aclose()
 
@@ -97,16 +122,54 @@ def list_filters(count: int) -> dict[str, RunFilter]:
     }
 
 
-async def _measure(index: RunIndex, name: str, customer: str | None, wanted: RunFilter) -> ListTime:
+@asynccontextmanager
+async def _open_api(home: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """Open the application of the API on the same database; lists need no Temporal server."""
+    settings = Settings(home=home, rate_limit="1000000/second")
+    client = await Client.connect(settings.temporal_address, lazy=True)
+    async with open_services(settings, Runs(client, settings), load_builtin_registry()) as services:
+        transport = httpx.ASGITransport(create_app(services))
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://127.0.0.1{PREFIX}") as api:
+            yield api
+
+
+async def _measure(
+    index: RunIndex, api: httpx.AsyncClient, name: str, customer: str | None, wanted: RunFilter
+) -> ListTime:
+    params = _build_parameters(wanted) | ({"customer_id": customer} if customer else {})
+
+    async def request() -> int:
+        answer = await api.get("/runs", params=params)
+        assert answer.status_code == 200, answer.text
+        return len(answer.json()["items"])
+
+    async def query() -> int:
+        return len(await index.list_runs(customer, wanted))
+
+    rows, index_times = await _time(query)
+    listed, http_times = await _time(request)
+    assert listed == rows, (name, listed, rows)
+    return ListTime(name, rows, index_times, http_times, await _explain(index, customer, wanted))
+
+
+async def _time(call: Callable[[], Awaitable[int]]) -> tuple[int, Percentiles]:
+    """Call something again and again; return what it answers, and how long it takes."""
     times = []
     rows = 0
     for _ in range(WARM_UP + CALLS):
         start = time.perf_counter()
-        rows = len(await index.list_runs(customer, wanted))
+        rows = await call()
         times.append((time.perf_counter() - start) * 1000)
     ordered = sorted(times[WARM_UP:])
-    p95 = ordered[-(-len(ordered) * 95 // 100) - 1]
-    return ListTime(name, rows, statistics.median(ordered), p95, await _explain(index, customer, wanted))
+    return rows, Percentiles(statistics.median(ordered), ordered[-(-len(ordered) * 95 // 100) - 1])
+
+
+def _build_parameters(wanted: RunFilter) -> dict[str, Any]:
+    """Return a filter as the parameters of `GET /runs`."""
+    fields = {name: getattr(wanted, name) for name in wanted.__dataclass_fields__}
+    keys = {"key": [f"{name}={value}" for name, value in fields.pop("keys")]}
+    values = {PARAMETERS.get(name, name): value for name, value in fields.items() if value not in (None, ())}
+    return keys | {name: each.isoformat() if isinstance(each, datetime) else each for name, each in values.items()}
 
 
 async def _explain(index: RunIndex, customer: str | None, wanted: RunFilter) -> str:
@@ -131,7 +194,6 @@ async def _fill(database: Database, count: int) -> None:
             await connection.execute(insert(runs), [dict.fromkeys(columns) | row for row in rows])
             await connection.execute(insert(run_keys), keys)
     async with database.write_transaction() as connection:
-        await connection.execute(text("UPDATE runs SET has_rerun = true WHERE id IN (SELECT rerun_of FROM runs)"))
         await connection.execute(text("ANALYZE"))
 
 
@@ -139,9 +201,18 @@ def _name(number: int) -> str:
     return f"run-{number:08d}"
 
 
+def _mix(number: int) -> int:
+    """Spread numbers evenly, the same ones in each fill."""
+    return number * 2_654_435_761 % 2**32
+
+
+def _is_rerun(number: int) -> bool:
+    return _mix(number) // 13 % 100 == 0
+
+
 def _build_row(number: int, count: int) -> dict[str, Any]:
     """Build a run: of a hundred, 90 completed, six failed, two were cancelled, and of the newest tenth two are open."""
-    mixed = number * 2_654_435_761 % 2**32
+    mixed = _mix(number)
     started = NEWEST - SPACING * (count - number)
     row: dict[str, Any] = {
         "id": _name(number),
@@ -151,7 +222,8 @@ def _build_row(number: int, count: int) -> dict[str, Any]:
         "trigger_type": TRIGGERS[min(mixed // 11 % 100 // 33, 3)],
         "started_at": started,
         "as_of": started,
-        "rerun_of": _name(number - 1000) if number > 1000 and mixed // 13 % 100 == 0 else None,
+        "rerun_of": _name(number - 1000) if number > 1000 and _is_rerun(number) else None,
+        "has_rerun": (number + 1000 < count and _is_rerun(number + 1000)) or None,
         "parent_run_id": _name(number - 500) if number > 500 and mixed // 17 % 20 == 0 else None,
     }
     share = mixed // 19 % 100
