@@ -61,6 +61,7 @@ async def test_a_step_between_two_attempts_shows_when_the_next_one_is_due(world:
     (step,) = retrying.steps
     (attempt,) = step.attempts
 
+    assert retrying.status == "retrying"
     assert (attempt.number, attempt.error) == (1, {"message": "busy", "error_type": "action_error"})
     assert attempt.ended_at is not None
     assert step.next_attempt_at is not None

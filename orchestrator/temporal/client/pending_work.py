@@ -85,13 +85,20 @@ def _read_time(pending: Any, name: str) -> datetime | None:
 
 
 def _mark_retrying(run: Run, pending: Sequence[Any]) -> Run:
-    """Show activities between two attempts as `retrying`, with their last error."""
+    """Show activities between two attempts as `retrying`, with their last error; the run, too, where no other runs."""
     retried = {activity.activity_id: activity for activity in pending if activity.attempt > 1}
     if not retried:
         return run
     steps = [_mark_step_retrying(step, retried.get(shorten_id(step.id))) for step in run.steps]
     waits = [_describe_retry(step, retried[shorten_id(step.id)]) for step in steps if step.status == "retrying"]
-    return run.model_copy(update={"steps": steps, "waiting_for": [*run.waiting_for, *waits]})
+    all_wait = all(_is_between_attempts(activity) for activity in pending)
+    status = "retrying" if waits and all_wait and run.status == "running" else run.status
+    return run.model_copy(update={"status": status, "steps": steps, "waiting_for": [*run.waiting_for, *waits]})
+
+
+def _is_between_attempts(activity: Any) -> bool:
+    """Return whether no worker has an activity now, or has had it yet."""
+    return bool(activity.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED)
 
 
 def _describe_retry(step: StepDocument, pending: Any) -> dict[str, Any]:
@@ -135,10 +142,9 @@ def _is_untaken(activity: Any) -> bool:
 def _mark_step_retrying(step: StepDocument, pending: Any) -> StepDocument:
     if pending is None or step.status in ENDED:
         return step
-    between = pending.state == PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
     error_type, message = read_last_failure(pending)
     error = ErrorDocument(message=message, error_type=error_type, node_id=step.node_id).to_json()
     changed: dict[str, Any] = {"retry_count": pending.attempt - 1, "error": error}
-    if between:
+    if _is_between_attempts(pending):
         changed |= {"status": "retrying", "next_attempt_at": _read_time(pending, "next_attempt_schedule_time")}
     return step.model_copy(update=changed)
