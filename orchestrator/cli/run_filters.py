@@ -28,7 +28,7 @@ OPTIONS: Mapping[str, Any] = {
         Reason | None,
         typer.Option(
             "--waiting-for",
-            metavar="delay|event|operator|paused|child|no_worker",
+            metavar="delay|event|approval|operator|paused|child|no_worker",
             help="Only runs that wait for this.",
         ),
     ],

@@ -92,7 +92,8 @@ def describe_wait(wait: Mapping[str, Any], now: datetime | None = None) -> str:
             named = f"approval of {approval.get('title')!r}{f' by {people}' if people else ''}"
             return ", ".join(filter(None, (named, deadline)))
         case "operator":
-            return f"an operator: {wait.get('error_type')}: {wait.get('message')}"
+            # In lists of runs, the wait has no message.
+            return ": ".join(filter(None, ("an operator", wait.get("error_type"), wait.get("message"))))
         case "retry":
             retry = f"attempt {wait.get('attempt')} after {wait.get('error_type')}: {wait.get('message')}"
             return ", ".join(filter(None, (retry, deadline)))

@@ -178,7 +178,8 @@ def _explain_end(run: Run) -> Iterator[Explanation]:
             or ""
         )
         named = " or ".join(map(str, name)) if isinstance(name, list) else str(name)
-        text = f"waits: {wait['kind']} {format_line(named)}".rstrip()
+        separator = ": " if name == wait.get("message") else " "  # `operator cannot connect` would be about people
+        text = f"waits: {wait['kind']}{separator}{format_line(named)}".rstrip()
         yield Explanation(at=None, kind="wait", step_id=wait.get("step_id"), node_id=wait.get("node_id"), text=text)
 
 

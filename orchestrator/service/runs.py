@@ -274,7 +274,7 @@ class Operations:
             first = describe_first_operator(run, step, path)
             if not first:
                 raise
-            raise OperationRefused(f"{error.message}: {first}", hint=error.hint) from error
+            raise OperationRefused(f"{error.message}; {first}", hint=error.hint) from error
 
     async def _find_node_id(self, run_id: str, request: Mapping[str, Any]) -> str | None:
         """Return the node that a repair names, by itself or by a step: a moved run may have renamed that of a step."""

@@ -148,7 +148,7 @@ async def test_of_two_operators_one_decides_on_a_step_and_the_other_is_told_who_
         # New parameters decide nothing: they wait for the next attempt, and are refused once the step goes on.
         decides = repair["kind"] != "set_parameters" or repaired.status_code == 409
         refused = [answer for answer in (repaired, resolved, late) if answer.status_code == 409]
-        named = f": {done['by']} {WORDS[done['kind']]} {step_id}"
+        named = f"; {done['by']} {WORDS[done['kind']]} {step_id}"
 
         assert (late.status_code, len(refused)) == (409, 1 + decides)
         assert [answer.text for answer in refused if named not in answer.json()["detail"]] == []

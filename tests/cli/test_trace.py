@@ -133,6 +133,7 @@ def test_a_long_text_is_truncated_to_one_line() -> None:
             "event paid or refused, until 03:39 UTC, in 51 min",
         ),
         ({"kind": "operator", "error_type": "action_error", "message": "no"}, "an operator: action_error: no"),
+        ({"kind": "operator", "error_type": "action_error"}, "an operator: action_error"),
         (
             {
                 "kind": "retry",

@@ -151,12 +151,16 @@ def test_an_open_run_says_what_it_waits_for_and_who_wants_its_end() -> None:
         status="waiting",
         cancelled_by="Ada",
         cancel_reason="twice",
-        waiting_for=[{"node_id": "ask", "step_id": "ask", "kind": "event", "event": "go"}],
+        waiting_for=[
+            {"node_id": "ask", "step_id": "ask", "kind": "event", "event": "go"},
+            {"node_id": "pay", "step_id": "pay", "kind": "operator", "message": "cannot connect"},
+        ],
     )
 
     assert explain(run) == [
         (None, "cancel", "its end was requested by Ada: twice"),
         ("ask", "wait", "waits: event go"),
+        ("pay", "wait", "waits: operator: cannot connect"),
     ]
 
 
