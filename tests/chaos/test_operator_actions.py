@@ -122,6 +122,18 @@ async def finish_all(api: httpx.AsyncClient, run_id: str) -> list[dict[str, Any]
     return ended
 
 
+async def post(api: httpx.AsyncClient, path: str, body: Any = None, *, key: str) -> dict[str, Any]:
+    """Send a request until it is accepted: a process that has just started may be busy; it counts once."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            with contextlib.suppress(httpx.HTTPError):
+                answer = await api.post(path, json=body, headers={"Idempotency-Key": key})
+                if answer.status_code == 202:
+                    return dict(answer.json() or {})
+                assert answer.status_code >= 429, answer.text
+            await asyncio.sleep(0.2)
+
+
 def open_api(dev: Dev) -> httpx.AsyncClient:
     return httpx.AsyncClient(base_url=f"{dev.api}/api/v1", timeout=30)
 
@@ -135,8 +147,8 @@ async def test_operated_runs_survive_a_kill_at_any_moment(
     devs.append(await start_dev(tmp_path / "home"))
     async with open_api(devs[-1]) as api:
         definition = make_definition(effects.url)
-        answers = [await api.post("/runs", json={"definition": definition, "input": {"n": n}}) for n in range(RUNS)]
-        ids = [str(answer.json()["id"]) for answer in answers]
+        bodies = [{"definition": definition, "input": {"n": n}} for n in range(RUNS)]
+        ids = [(await post(api, "/runs", body, key=f"start-{n}"))["id"] for n, body in enumerate(bodies)]
         operators = [asyncio.create_task(operate(api, run_id, chance, done)) for run_id in ids]
         kill_after = chance.randrange(RUNS * ACTIONS)
         while sum(done.values()) < kill_after and not all(each.done() for each in operators):
@@ -168,11 +180,11 @@ async def test_a_rerun_survives_a_kill_in_its_middle(effects: Effects, devs: lis
     devs.append(await start_dev(tmp_path / "home"))
     async with open_api(devs[-1]) as api:
         body = {"definition": make_definition(effects.url), "input": {"n": 0}}
-        run_id = str((await api.post("/runs", json=body)).json()["id"])
+        run_id = (await post(api, "/runs", body, key="start"))["id"]
         await effects.until("/0-part-1")
-        await api.post(f"/runs/{run_id}/cancel")
+        await post(api, f"/runs/{run_id}/cancel", key="cancel")
         cancelled = await finish(api, run_id)
-        rerun_id = str((await api.post(f"/runs/{run_id}/rerun")).json()["id"])
+        rerun_id = (await post(api, f"/runs/{run_id}/rerun", key="rerun"))["id"]
         ending = asyncio.create_task(finish(api, rerun_id))
         await effects.until("/0-last")
         devs[-1].kill_worker()
