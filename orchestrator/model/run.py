@@ -97,8 +97,8 @@ class Attempt(Document):
     error: dict[str, Any] | None = Field(None, description="`{message, error_type}` where it failed.")
 
 
-class StepDocument(Document):
-    """One execution of one node (SPEC §9)."""
+class StepSummary(Document):
+    """What a step and a line about it have in common."""
 
     id: str = Field(description="Step ID.")
     node_id: str = Field(description="Node ID.")
@@ -106,19 +106,24 @@ class StepDocument(Document):
     status: Status = Field(description="Status of the step.")
     started_at: datetime = Field(description="When it started.")
     completed_at: datetime | None = Field(None, description="When it ended; null while it is running.")
-    input_data: DataField = Field({}, description="Parameters that the node was given.")
-    output_data: DataField = Field({}, description="Output of the node.")
-    error: dict[str, Any] | None = Field(None, description="The error document of a step that failed.")
+    duration_ms: int | None = Field(None, description="How long it took, in milliseconds.")
     retry_count: int = Field(0, description="Number of attempts after the first.")
-    attempts: list[Attempt] = Field([], description="Attempts of the action, with their times, as far as recorded.")
     next_attempt_at: datetime | None = Field(None, description="When the next attempt is due; null while none is.")
     run_id: str | None = Field(None, description="ID of the run that a `workflow` node has called.")
-    duration_ms: int | None = Field(None, description="How long it took, in milliseconds.")
-    warnings: list[str] = Field([], description="What did not go as the definition says.")
     decision: Any = Field(
         None, description="What a condition compared, the values that it saw, and the port that it took."
     )
     reused: bool = Field(False, description="Done by the run that this one is a rerun of, and not done again.")
+
+
+class StepDocument(StepSummary):
+    """One execution of one node (SPEC §9)."""
+
+    input_data: DataField = Field({}, description="Parameters that the node was given.")
+    output_data: DataField = Field({}, description="Output of the node.")
+    error: dict[str, Any] | None = Field(None, description="The error document of a step that failed.")
+    attempts: list[Attempt] = Field([], description="Attempts of the action, with their times, as far as recorded.")
+    warnings: list[str] = Field([], description="What did not go as the definition says.")
     progress: dict[str, int] | None = Field(
         None, description="Of a loop in progress, if its number of iterations is known: `{count, succeeded, failed}`."
     )

@@ -8,7 +8,6 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import lru_cache
 from itertools import islice
 from typing import Any, get_args
@@ -16,7 +15,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, Field
 
 from orchestrator.jsontools.text import shorten
-from orchestrator.model.run import OPERATOR_RETRY, Run, Status, StepDocument
+from orchestrator.model.run import OPERATOR_RETRY, Run, Status, StepDocument, StepSummary
 from orchestrator.service.step_ports import find_port
 
 URGENT: tuple[Status, ...] = ("failed", "retrying", "waiting", "pending", "running")
@@ -29,24 +28,12 @@ MAX_ITERATIONS = 100
 ITEM_COUNTS = ("count", "succeeded", "failed")
 
 
-class StepLine(BaseModel):
+class StepLine(StepSummary):
     """A step without its data."""
 
-    id: str = Field(description="Step ID.")
-    node_id: str = Field(description="Node ID.")
-    path: str = Field("", description="Iterations and branches that the step is in, such as `each[7]`.")
-    status: Status = Field(description="Status of the step.")
-    started_at: datetime = Field(description="When it started.")
-    completed_at: datetime | None = Field(None, description="When it ended; null while it is running.")
-    duration_ms: int | None = Field(None, description="How long it took, in milliseconds.")
-    retry_count: int = Field(0, description="Number of attempts after the first.")
-    next_attempt_at: datetime | None = Field(None, description="When the next attempt is due; null while none is.")
-    run_id: str | None = Field(None, description="ID of the run that a `workflow` node has called.")
     error_type: str | None = Field(None, description="Type of its error.")
     error: str | None = Field(None, description="The first 300 characters of the message of its error.")
-    decision: Any = Field(None, description="What it compared, the values that it saw, and the port that it took.")
     items: dict[str, int] | None = Field(None, description="Of a loop: `{count, succeeded, failed}`.")
-    reused: bool = Field(False, description="Done by the run that this one is a rerun of, and not done again.")
 
 
 class NodeSummary(BaseModel):
@@ -158,7 +145,7 @@ def summarize_run_steps(run: Run, iterations: Mapping[str, int], newest: int) ->
 
 
 def _make_line(step: StepDocument) -> StepLine:
-    shared = {name: getattr(step, name) for name in StepLine.model_fields if name in StepDocument.model_fields}
+    shared = {name: getattr(step, name) for name in StepSummary.model_fields}
     error = step.error or {}
     return StepLine.model_construct(
         **shared
