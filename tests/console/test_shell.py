@@ -1,16 +1,17 @@
 """The frame around the pages: where it comes from, its policy, keys, addresses and lost connections."""
 
+import asyncio
 import gzip
 import re
 from pathlib import Path
 
 import httpx
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Page, Route, expect
 
 from api.console_page import FOLDER
 from orchestrator.service.services import Services
 from tests.api.support import serve_api
-from tests.console.browser import open_page
+from tests.console.browser import ALLOWED_MS, open_page
 from tests.temporal.world import World
 
 POLICY = (
@@ -71,6 +72,21 @@ async def test_scripts_are_sent_compressed(served: tuple[Services, str]) -> None
     assert answer.headers["content-encoding"] == "gzip"
     assert answer.headers["content-security-policy"] == POLICY
     assert answer.text == (FOLDER / "console.js").read_text()
+
+
+async def test_the_script_of_a_page_is_loaded_while_the_key_is_checked(page: Page) -> None:
+    asked = asyncio.Event()
+
+    async def hold(route: Route) -> None:
+        async with asyncio.timeout(ALLOWED_MS / 1000):
+            await asked.wait()
+        await route.continue_()
+
+    page.on("request", lambda request: asked.set() if "/schedules_page-" in request.url else None)
+    await page.route("**/api/v1/caller*", hold)
+    await page.goto("/#/schedules")
+
+    await expect(page.get_by_role("heading", level=1, name="Schedules")).to_be_visible()
 
 
 async def test_the_address_chooses_the_page(page: Page) -> None:

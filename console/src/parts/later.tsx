@@ -17,12 +17,26 @@ export async function preloadParts(): Promise<void> {
   }
 }
 
+export type Later<Props> = ComponentType<Props> & {
+  /** Load it now: it is about to be shown. */
+  preload: () => void;
+};
+
 /** Return a component that is loaded when it is first shown. */
-export function loadLater<Props extends object>(load: () => Promise<ComponentType<Props>>): ComponentType<Props> {
+export function loadLater<Props extends object>(load: () => Promise<ComponentType<Props>>): Later<Props> {
   let loaded: ComponentType<Props> | null = null;
   waiting.add(load);
-  return function Later(props: Props) {
-    const [, show] = useState(false);
+  const preload = () =>
+    void load().then(
+      (component) => {
+        loaded = component;
+      },
+      () => {}, // what shows it tries again
+    );
+  return Object.assign(Shown, { preload });
+
+  function Shown(props: Props) {
+    const [, setLoaded] = useState(false);
     const [isSlow, setSlow] = useState(false);
     const [hasFailed, setFailed] = useState(false);
     useEffect(() => {
@@ -34,7 +48,7 @@ export function loadLater<Props extends object>(load: () => Promise<ComponentTyp
         load().then(
           (component) => {
             loaded = component;
-            if (!isGone) show(true);
+            if (!isGone) setLoaded(true);
           },
           () => {
             if (isGone) return;
@@ -52,5 +66,5 @@ export function loadLater<Props extends object>(load: () => Promise<ComponentTyp
     if (loaded) return createElement(loaded, props);
     if (hasFailed) return <NotLoaded />;
     return isSlow ? <Loading what="the page" /> : null;
-  };
+  }
 }

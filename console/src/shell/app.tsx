@@ -113,6 +113,8 @@ function Main({ problem, known }: { problem: ReturnType<typeof usePolled>["error
   const page = findPage(path);
   const place = path.join("/");
   const isFirst = useRef(true);
+  // While the key is being checked.
+  useEffect(() => page.View.preload?.(), [page]);
   useEffect(() => {
     document.title = `${page.name(path)} · ${TITLE}`;
     if (!isFirst.current) main.current?.focus();

@@ -1,7 +1,7 @@
 // The pages, by the first part of the address.
 import type { ComponentType } from "preact";
 import { linkTo } from "../data/address";
-import { loadLater } from "../parts/later";
+import { type Later, loadLater } from "../parts/later";
 import { Empty } from "../parts/notices";
 
 export interface PageProps {
@@ -10,7 +10,7 @@ export interface PageProps {
 
 interface Page {
   name: (path: string[]) => string;
-  View: ComponentType<PageProps>;
+  View: ComponentType<PageProps> & Partial<Later<PageProps>>;
 }
 
 export const NAVIGATION = [

@@ -1,5 +1,5 @@
 // One run: what it needs, its graph, the chosen step, its steps and its data.
-import { useMemo, useState } from "preact/hooks";
+import { useEffect, useMemo, useState } from "preact/hooks";
 import { address, linkTo, setParameters } from "../../data/address";
 import { get, Problem } from "../../data/api";
 import { usePolled } from "../../data/polling";
@@ -29,6 +29,7 @@ export function RunPage({ path }: PageProps) {
   const id = path[1] ?? "";
   const [picks, setPicks] = useState<Picks>(NO_PICKS);
   const { overview, error, stream, refresh, widen } = useRun(id, picks);
+  useEffect(() => RunSide.preload(), []);
   if (!overview) {
     if (!error || error.isUnreachable) return <Loading what="the run" />;
     return (
