@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 ALL = "-"
-"""Stands for the run where the filter selects the runs."""
+"""In place of the run where the filter selects the runs."""
 POLL_SECONDS = 0.5
 OPTIONS: Mapping[str, tuple[Any, Any]] = {
     **{name: (hint, None) for name, hint in FILTER_OPTIONS.items()},

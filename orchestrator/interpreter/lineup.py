@@ -1,4 +1,4 @@
-"""Let the paths of a run that was read from its state take their places before any goes on. Replay-sensitive.
+"""Let the paths of a run that was read from its state take their places before any continues. Replay-sensitive.
 
 Each path first comes back to where it stood: a wait, a delay or a node boundary. Else a path that ends at once could
 cancel another one that has not begun again, and a wait that was first in line for an event could come second.
@@ -27,7 +27,7 @@ class Lineup:
             await place
 
     def open(self) -> None:
-        """Let all go on, in turn."""
+        """Resume all of them, in turn."""
         self.is_open = True
         for _, place in sorted(self._places, key=lambda entry: entry[0]):
             if not place.done():

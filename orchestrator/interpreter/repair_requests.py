@@ -1,6 +1,6 @@
 """Check what an operator asks of a flow in progress, and do it: all of it, or nothing. Replay-sensitive.
 
-A request names a step by its id, or a node. A node stands for the one step of it that waits, or that comes next; where
+A request names a step by its id, or a node. A node means the one step of it that waits, or that comes next; where
 there is none, and for its parameters always, for all steps of it that begin later.
 """
 

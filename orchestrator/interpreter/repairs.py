@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """How a step goes on at once."""
+    """How a step continues at once."""
 
     kind: Literal["set_result", "skip_node", "skip_wait", "retry_now"]
     result: Any = None

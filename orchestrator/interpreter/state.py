@@ -53,7 +53,7 @@ class RunState:
     path: str = ""
     """Prefix of every step's path in a branch; empty for a whole run."""
     given_up: bool = False
-    """The flow is cancelled because its caller goes on, or fails, without it: no person has cancelled it."""
+    """The flow is cancelled because its caller continues, or fails, without it: no person has cancelled it."""
     keys: dict[str, str] = field(default_factory=dict)
     """Idempotency keys of steps whose outcome in an earlier run is unknown, by step id."""
     undone: bool = False

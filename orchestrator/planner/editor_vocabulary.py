@@ -18,7 +18,7 @@ NUMBER: Schema = {"type": ["number", "string"]}
 
 def refer(name: str) -> Schema:
     """Return a reference to one of the definitions."""
-    # Draft 7 ignores what stands beside a `$ref`.
+    # Draft 7 ignores what is beside a `$ref`.
     return {"allOf": [{"$ref": f"#/definitions/{name}"}]}
 
 

@@ -43,13 +43,13 @@ class Rerun:
     request: dict[str, Any]
     """`{state, inbox, received, branches}`, beside plan and info."""
     begins_at: list[str]
-    """Ids of the steps that begin first; of a wait or a delay that goes on where there is none."""
+    """Ids of the steps that begin first; of a wait or a delay that continues where there is none."""
     reused: set[str]
     """Ids of the steps that the new run keeps, as far as its record goes."""
     reused_branches: set[str]
     """Paths of the branches in child workflows that stay done."""
     continued: set[str]
-    """Ids of steps in progress: loops, parallels, waits and delays that go on."""
+    """Ids of steps in progress: loops, parallels, waits and delays that continue."""
     unknown: set[str]
     """Ids of steps that keep their idempotency key: their outcome is not known."""
     undone: set[str]

@@ -2,7 +2,7 @@
 
 The interpreter runs from the state with which an execution began. Each path goes as far as its answers go, or to the
 step that it is to stop before; a path that had been cancelled because another one failed stops before the step that it
-was at. When no path can go on, the state is that of a run between nodes, and what was done stays done.
+was at. When no path can continue, the state is that of a run between nodes, and what was done stays done.
 
 Example: a map of three items, of which item 1 failed at `send`, when item 0 had ended and item 2 was at `check`. The
 walk stops before `each[1]/send`. Item 1 does not fail then, so nothing cancels item 2, which stops before
@@ -50,7 +50,7 @@ class WalkedFlow(ScopeInterpreter):
         self.done_branches: list[dict[str, Any]] = []
         """Branches in child workflows that stay done."""
         self.walked: dict[str, WalkedFlow] = {}
-        """Branches in child workflows that go on, by path."""
+        """Branches in child workflows that continue, by path."""
         self._again: dict[str, list[AgainIteration]] = {}
 
     async def pass_boundary_before(self, run: ScopeRun, node: AnyNode) -> None:
@@ -157,7 +157,7 @@ class Walk:
         """All others hang on it: without a reference, tasks that wait for ever are garbage, and are closed."""
 
     def run(self) -> None:
-        """Walk until no path can go on; raises HistoryNeeded."""
+        """Walk until no path can continue; raises HistoryNeeded."""
         with contextlib.suppress(Stuck):
             self._task = self._loop.create_task(self._run_root())
             self._loop.run_until_complete(self._task)
@@ -181,7 +181,7 @@ class Walk:
         return flow
 
     async def _walk_branch(self, effects: WalkEffects, request: BranchRequest) -> BranchResult | None:
-        """Walk a branch that ran as a child workflow; return `None` where its recorded result stands."""
+        """Walk a branch that ran as a child workflow; return `None` where its recorded result is used."""
         parent = self._find_flow(effects)
         entry = effects.record.branches.get(request.path)
         step = effects.record.steps.get(find_owner(request.path))
@@ -219,7 +219,7 @@ class Walk:
         raise AssertionError("an effect of an unknown flow")
 
     def list_flows(self) -> Mapping[str, WalkedFlow]:
-        """Return the flows that go on, by path; that of the run is empty."""
+        """Return the flows that continue, by path; that of the run is empty."""
         found: dict[str, WalkedFlow] = {}
         flows = {"": self.root}
         while flows:

@@ -52,7 +52,7 @@ class Stops:
 
 
 class Clock:
-    """Gives answers when no path can go on by itself, the earliest first; time is that of the last one."""
+    """Gives answers when no path can continue by itself, the earliest first; time is that of the last one."""
 
     def __init__(self, now: datetime) -> None:
         self.now = now
@@ -191,7 +191,7 @@ class WalkEffects:
         return received
 
     async def run_branch(self, request: BranchRequest) -> BranchResult:
-        """Return the recorded result of a branch, or walk it where it is to go on."""
+        """Return the recorded result of a branch, or walk it where it continues."""
         result: BranchResult | None = await self._walk_branch(self, request)
         return result if result is not None else await self._take("branch", request.path)
 

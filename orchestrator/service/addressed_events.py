@@ -127,7 +127,7 @@ class AddressedEvents:
         return Awaited(flow.id, flow.run_id, flow.customer_id, tuple(dict.fromkeys(digests)))
 
     async def _expand(self, flow: AwaitingFlow, address: str) -> list[str]:
-        """Return an address as it is stored: a wait without a key stands for the business keys of its run."""
+        """Return an address as it is stored: a wait without a key has the business keys of its run."""
         if not address.startswith(ANY_KEY):
             return [address]
         keys = flow.keys

@@ -16,7 +16,7 @@ PROCESSES = 2
 CPU_SECONDS = 20
 """14,000 events take less than one."""
 ARCHIVE = "$archive"
-"""Stands for the customers of all runs that are archived."""
+"""In place of the customers of all runs that are archived."""
 
 
 class HistoryProcesses:

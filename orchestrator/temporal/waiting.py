@@ -34,7 +34,7 @@ DETAILS = {"delay": "until", "event": "event", "operator": "error_type"}
 PEOPLE_FIRST = ("operator", "paused", "approval", "event", "delay", "child")
 """Reasons in the order in which one of several is chosen for a list."""
 SHOWN_BESIDE_WORK = ("operator", "paused", "approval", "event")
-"""Reasons that a list shows though another path of the run works: somebody has to do something."""
+"""Reasons that a list shows though another path of the run works: a person has to act."""
 
 
 def encode_waits(
@@ -42,7 +42,7 @@ def encode_waits(
 ) -> tuple[str, ...]:
     """Return the values of the attribute for the waits of a run document; an empty one where nothing waits.
 
-    While the flow works, only what somebody has to do is a wait.
+    While the flow works, only what a person has to do is a wait.
     """
     kinds = SHOWN_BESIDE_WORK if is_working else PEOPLE_FIRST
     listed = [wait for wait in waits if wait["kind"] in kinds]

@@ -41,7 +41,7 @@ def combine_exits(choices: list[set[Exits]]) -> set[Exits]:
 
 
 def continues_after_failure(node: Node) -> bool:
-    """Return whether a loop goes on after an iteration that has failed."""
+    """Return whether a loop continues after an iteration that has failed."""
     config = node.config
     return config.get("on_item_error") == "continue" or config.get("max_failures") not in (None, "")
 

@@ -49,7 +49,7 @@ def parse_cancel_request(event: HistoryEvent) -> CancelRequest | None:
 
 
 def is_cancel_requested(described: WorkflowExecutionDescription, status: str) -> bool:
-    """Return whether somebody has asked for the end of a run, which may still be undoing its steps.
+    """Return whether a run was asked to end; it may still be undoing its steps.
 
     Its document may be newer than its description.
     """

@@ -13,7 +13,7 @@ from orchestrator.temporal.history.reader import FlowReading, read_flows
 from orchestrator.temporal.search_attributes import CUSTOMER_ID
 
 READ_SECONDS = 30.0
-"""How long to wait for a reading; it goes on, so that the next request may find it."""
+"""How long to wait for a reading; it continues, so that the next request may find it."""
 MAX_CACHED_BYTES = 64 * 1_048_576
 """Of the histories whose readings are cached."""
 

@@ -173,7 +173,7 @@ def derive_open_run(activities: Sequence[PendingActivity], flows: Sequence[FlowW
     """Return the status of a run, from the activities and the waits of its flows: the run itself and its branches.
 
     It is `running` where any activity runs, `retrying` where one is between two attempts, `pending` where no worker has
-    taken one, and `waiting` where each flow waits. What somebody has to do is its reason also while other paths work.
+    taken one, and `waiting` where each flow waits. What a person has to do is its reason also while other paths work.
     """
     waits = [wait for flow in flows for wait in flow.waits]
     people = [wait for wait in waits if wait["kind"] in SHOWN_BESIDE_WORK]

@@ -191,7 +191,7 @@ class RecordedExecution:
         return None
 
     def _take_markers(self, markers: deque[tuple[Any, dict[str, Any]]]) -> list[WorkflowActivationJob]:
-        """Return the jobs of the local activities that ended at the same time; the flow's clock goes on to it."""
+        """Return the jobs of the local activities that ended at the same time; the flow's clock moves to it."""
         resolved: list[WorkflowActivationJob] = []
         index = markers[0][1].get("activation_index")
         while markers and (not resolved or (index is not None and markers[0][1].get("activation_index") == index)):

@@ -1,7 +1,7 @@
 """The effects of a walk through fused actions: what is not one of them holds its path until the walk is discarded.
 
-A path may be held here where the workflow would go on, never the other way round: results would be given to a workflow
-that has not come to them. So what holds a path does so even if it is cancelled.
+A path may be held here where the workflow would continue, never the other way round: results would be given to a
+workflow that has not come to them. So what holds a path does so even if it is cancelled.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""An event loop for a walk, which runs until no task of it can go on by itself. No I/O, no timers.
+"""An event loop for a walk, which runs until no task of it can continue by itself. No I/O, no timers.
 
 The tasks of a walk must not get turns between those of the worker: results are given to them one at a time, and
 everything that became ready runs before the next, as in a workflow.

@@ -1,7 +1,7 @@
 """Run one segment: start what a walk asks for, and give it the results one at a time, up to the bounds.
 
     the walk, on a loop of its own    the actions, on the loop of the worker
-    runs until no task can go on  ──  those that it has asked for start
+    runs until no task can run    ──  those that it has asked for start
     is given one result           ──  the next that has ended
 
 What a bound leaves out, the workflow calls in the next segment.
@@ -141,7 +141,7 @@ class SegmentRun:
         return bool(self._running or self._ended)
 
     def _is_over(self) -> bool:
-        """Return whether no further action may start. The first one always may, or the run would never go on."""
+        """Return whether no further action may start. The first one always may, or the run would never continue."""
         return self._started > 0 and (
             self._is_full
             or self.size >= MAX_BYTES
@@ -151,7 +151,7 @@ class SegmentRun:
         )
 
     async def _run_alone(self, call: SegmentCall) -> None:
-        """Run an action in the task of the segment; the walk stands still meanwhile."""
+        """Run an action in the task of the segment; the walk waits meanwhile."""
         self._alone = None
         task = asyncio.current_task()
         cancellations = task.cancelling() if task else 0
@@ -174,7 +174,7 @@ class SegmentRun:
         self._wake.set()
 
     def _record_next(self) -> bool:
-        """Record the next result, and give it to the walk; return whether the walk goes on with it."""
+        """Record the next result, and give it to the walk; return whether the walk continues with it."""
         call, ended = self._ended.popleft()
         elapsed = int((time.monotonic() - self._began) * 1_000)
         step = replace(ended, milliseconds=max(elapsed, self.clock.milliseconds))

@@ -2,7 +2,7 @@
 
 A path that reaches a node boundary while this is due is held there. Actions under way end; delays, waits and steps that
 wait for an operator are written down as they are. What is to be written down is looked at when no task of the run can
-go on by itself (`workflow.wait_condition`), so it does not depend on the order in which paths came to rest. The run's
+run by itself (`workflow.wait_condition`), so it does not depend on the order in which paths came to rest. The run's
 tasks stay where they are: the server drops their timers, and the worker their coroutines.
 """
 
@@ -44,5 +44,5 @@ async def watch_for_continuation(flow: Flow, end: "asyncio.Future[list[RawValue]
 
 
 async def _wait_until_idle() -> None:
-    """Return when no other task of the run can go on by itself: conditions are checked then."""
+    """Return when no other task of the run can continue by itself: conditions are checked then."""
     await workflow.wait_condition(lambda: True)

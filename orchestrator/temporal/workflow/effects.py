@@ -353,7 +353,7 @@ class TemporalEffects:
     def _has_to_gather(self, *, starts_child: bool) -> bool:
         """Return whether a path has to be held, so that the run can continue as new.
 
-        Children may run for days, so that others go on meanwhile, as long as the history has space for them; but none
+        Children may run for days, so others continue meanwhile, as long as the history has space for them; but none
         is added, or there would never be an end.
         """
         return self._is_long_enough() and (starts_child or not self.children.running or is_nearly_full())
@@ -371,7 +371,7 @@ class TemporalEffects:
             self.gathered_starts -= starts_child
 
     def has_to_release(self) -> bool:
-        """Return whether paths are held that should go on while a child runs."""
+        """Return whether paths are held that should continue while a child runs."""
         return bool(self.children.running) and self.gathered > self.gathered_starts and not is_nearly_full()
 
     def release(self) -> None:

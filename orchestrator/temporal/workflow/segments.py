@@ -44,7 +44,7 @@ class Segments:
         self.budget = budget
         self.yield_to_server = yield_to_server
         self.read_state: Callable[[], dict[str, Any] | None] = lambda: None
-        """Return the state of the flow for a copy; `None` where a copy could go on and the flow could not."""
+        """Return the state of the flow for a copy; `None` where a copy could continue and the flow could not."""
         self.show: Callable[[], None] = lambda: None
         """Update the details in the Temporal UI."""
         self.fail_task: Callable[[BaseException], None] = lambda error: None
@@ -157,7 +157,7 @@ class Segments:
             self._after.pop(0)()
 
     def _release(self) -> None:
-        """Let the paths go on that wait for the end of a segment."""
+        """Resume the paths that wait for the end of a segment."""
         self.is_busy = False
         self._idle.set()
         self._idle = asyncio.Event()
@@ -221,7 +221,7 @@ def _is_alone() -> bool:
 
 
 async def _wait_until_idle() -> None:
-    """Return when no other task of the run can go on by itself: conditions are checked then."""
+    """Return when no other task of the run can continue by itself: conditions are checked then."""
     try:
         await workflow.wait_condition(lambda: True)
     except asyncio.CancelledError:

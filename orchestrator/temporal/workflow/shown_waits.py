@@ -1,6 +1,6 @@
 """Show in search attributes what a flow waits for, once nothing else happens in it. Replay-sensitive.
 
-Conditions are checked when no task of the flow can go on by itself, so a wait that ends in the same workflow task is
+Conditions are checked when no task of the flow can continue by itself, so a wait that ends in the same workflow task is
 never shown. Setting the attributes costs one event, which is sent with the timer of the wait.
 """
 
