@@ -206,7 +206,7 @@ async def _open_stream(
     ] = None,
     tail: Annotated[
         int | None,
-        Query(ge=1, le=1000, description="Begin with the last so many events; `Last-Event-ID` goes before it."),
+        Query(ge=1, le=1000, description="Begin with the last N events; `Last-Event-ID` takes precedence."),
     ] = None,
 ) -> AsyncIterator[tuple[str, StreamEvent]]:
     """Open the stream before the response starts; raises StreamEnded if all of it has been read."""

@@ -116,7 +116,7 @@ def plan_repair(
         raise RepairRefused(f"step {target.step_id!r} is being repaired already")
     _require_fit(request, target)
     if (target.open is None or request.kind == "set_parameters") and len(state.overrides) >= MAX_OVERRIDES:
-        raise RepairRefused(f"{MAX_OVERRIDES} decisions on later steps have been made: a run holds no more")
+        raise RepairRefused(f"a run holds at most {MAX_OVERRIDES} decisions on later steps")
     return PlannedRepair(request, target)
 
 

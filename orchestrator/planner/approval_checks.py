@@ -53,7 +53,7 @@ def _check_assignees(assignees: Any, pointer: str, report: Report) -> None:
     if is_template(assignees):
         return
     if not isinstance(assignees, list) or not assignees:
-        message = "the approval names nobody who may decide"
+        message = "the approval has no assignees"
         report.add_error("bad_approval", pointer, message, 'write a list such as ["ann@example.com"]')
         return
     for index, name in enumerate(assignees):
