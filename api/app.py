@@ -58,14 +58,14 @@ def create_app(services: Services) -> FastAPI:
     app.state.streams = OpenStreams(services.settings.max_streams)
     problems.install(app)
     modules = (
+        run_counts,
+        runs,  # early: a request is compared with all routes up to its own
         simulation,
         regressions,
         workflows,
         validation,
         graphs,
         schedules,
-        run_counts,
-        runs,
         steps,
         interventions,
         triggers,
