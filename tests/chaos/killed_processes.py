@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-PATIENCE = 90.0
+PATIENCE = 240.0
 
 
 @dataclass

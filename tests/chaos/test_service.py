@@ -24,7 +24,7 @@ from tests.store.pending_starts import count_pending_starts
 from tests.temporal.world import make_definition, wait_until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.postgresql]
-PATIENCE = 90.0
+PATIENCE = 240.0
 SUBSCRIBERS = 300
 
 
