@@ -211,7 +211,6 @@ def simulate_interrupted(
     """Run a plan, writing its state to JSON and reading it back after `every` boundaries, `gap_seconds` later.
 
     With `move`, it moves to another version at that time, in seconds, if it fits; the run document tells.
-
     Raises Stuck where the run waits for what does not come.
     """
     info = RunInfo(id="simulated", customer_id=plan.customer_id)
@@ -221,28 +220,19 @@ def simulate_interrupted(
     interruptions = Interruptions()
     loop = VirtualLoop()
     try:
-        for event in events:
-            loop.create_task(deliver_later(simulation, event))
-        for request in repairs:
-            loop.create_task(repair_later(simulation, info, request))
+        deliveries = [deliver_later(simulation, event) for event in events]
+        for each in [*deliveries, *(repair_later(simulation, info, request) for request in repairs)]:
+            loop.create_task(each)
         earlier: list[RunState] = []
         while True:
             effects = _InterruptingEffects(simulation, plan, info, state, every, early)
             if interruptions.count:
                 loop.call_when_idle(lambda: False)
                 loop.run_until_complete(asyncio.sleep(gap_seconds))
-            loop.call_when_idle(effects.come_to_rest)
-            main = loop.create_task(execute(plan, info, state, effects))
-            mover = None if move is None else loop.create_task(_move_later(effects, *move))
             try:
-                loop.run_until_complete(main)
+                _execute_part(loop, effects, move)
             except _Interrupted as interrupted:
-                simulation.flows.remove(effects)
-                effects.is_over = True
-                main.cancel()
                 earlier.append(replace(state, log=deque(map(copy, state.log)), drops=list(state.drops)))
-                if mover is not None:
-                    mover.cancel()
                 move = move if interrupted.plan is plan else None
                 plan = interrupted.plan
                 state_json, early = load_lines(interrupted.state_json)
@@ -254,6 +244,24 @@ def simulate_interrupted(
                 return build_document(plan, info, state, simulation), interruptions
     finally:
         loop.discard()
+
+
+def _execute_part(
+    loop: VirtualLoop, effects: _InterruptingEffects, move: tuple[float, MigrationRequest] | None
+) -> None:
+    """Run a flow to its end; raises _Interrupted where its state was written before."""
+    loop.call_when_idle(effects.come_to_rest)
+    main = loop.create_task(execute(effects.plan, effects.info, effects.state, effects))
+    mover = None if move is None else loop.create_task(_move_later(effects, *move))
+    try:
+        loop.run_until_complete(main)
+    except _Interrupted:
+        effects.simulation.flows.remove(effects)
+        effects.is_over = True
+        for task in (main, mover):
+            if task is not None:
+                task.cancel()
+        raise
 
 
 def _join_steps(state: RunState, earlier: Sequence[RunState]) -> None:
