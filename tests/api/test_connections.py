@@ -101,11 +101,11 @@ async def test_the_second_request_of_a_connection_has_a_time_limit_too() -> None
 
 
 async def test_a_client_that_sends_fast_enough_may_take_longer() -> None:
-    limits = ConnectionLimits(receive_seconds=1.0, bytes_per_second=1)
+    limits = ConnectionLimits(receive_seconds=1.5, bytes_per_second=1)
     async with serve(limits) as (address, _), connect(address) as (reader, writer):
         writer.write(REQUEST + b"Connection: close\r\n\r\n")
         for letter in (b"a", b"b", b"c", b"d", b"e", b"f"):
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(0.3)
             writer.write(letter)
         received = await read_all(reader)
 

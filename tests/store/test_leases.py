@@ -29,11 +29,11 @@ class Work:
 
 async def test_work_ends_when_another_process_has_the_lease(database: Database) -> None:
     work, holder = Work(), Leases(database, "a")
-    task = asyncio.create_task(holder.run_while_held("index", 1.5, work.run))
+    task = asyncio.create_task(holder.run_while_held("index", 4.5, work.run))
     while not work.is_running:
         await asyncio.sleep(0.01)
 
-    assert await Leases(database, "b").run_while_held("index", 1.5, work.run) is False
+    assert await Leases(database, "b").run_while_held("index", 4.5, work.run) is False
 
     async with database.write_transaction() as connection:
         await connection.execute(update(leases).values(holder="b"))
@@ -42,16 +42,17 @@ async def test_work_ends_when_another_process_has_the_lease(database: Database) 
     assert not work.is_running
 
 
+@pytest.mark.slow
 async def test_a_lease_is_renewed_while_the_work_lasts(database: Database) -> None:
     """A long comparison of schedules outlasted its lease, and another process began one beside it."""
     holder = Leases(database, "a")
 
     async def work() -> None:
         for _ in range(8):
-            await asyncio.sleep(0.2)
-            assert not await Leases(database, "b").acquire("index", 1.2)
+            await asyncio.sleep(0.5)
+            assert not await Leases(database, "b").acquire("index", 3.0)
 
-    assert await holder.run_while_held("index", 1.2, work)
+    assert await holder.run_while_held("index", 3.0, work)
 
 
 @pytest.mark.postgresql
