@@ -27,6 +27,24 @@ async def test_a_run_is_started_with_a_form_made_from_the_input_schema(
     assert len((await api.get("/runs")).json()["items"]) == 1
 
 
+async def test_a_start_without_an_answer_says_that_it_may_have_been_done(
+    page: Page, api: httpx.AsyncClient, world: World, customer: str
+) -> None:
+    """It said that the page tries again by itself, which it does for what it reads only."""
+    world.script({"http.request": CHARGED}, customer)
+    await activate(api, ORDER)
+    await page.goto("/#/workflows/order")
+    await page.get_by_role("button", name="Start a run…").click()
+    await page.get_by_role("textbox", name="Amount").fill("12")
+    await page.route("**/workflows/order/runs?*", lambda route: route.abort())
+    await page.get_by_role("button", name="Start", exact=True).click()
+    await expect(page.get_by_role("alert")).to_contain_text("look before you try again")
+    await page.unroute("**/workflows/order/runs?*")
+    await page.get_by_role("button", name="Start", exact=True).click()
+
+    await expect(page.get_by_text("Completed in")).to_be_visible()
+
+
 async def test_versions_are_compared_on_the_graph_and_rolled_back(
     page: Page, api: httpx.AsyncClient, world: World, customer: str
 ) -> None:

@@ -5,6 +5,8 @@ import type { Mistake } from "./types";
 
 const BASE = new URL("api/v1/", document.baseURI);
 const NO_ANSWER = "The server does not answer.";
+const READ_AGAIN = "the page tries again by itself";
+const ACTED_PERHAPS = "whether it has been done is unknown, so look before you try again";
 const TIMEOUT_MS = 30_000;
 
 /** Whether the last request reached the server. */
@@ -95,7 +97,7 @@ async function reach(url: URL, request: RequestInit, options: Options): Promise<
   } catch (error) {
     if (options.signal?.aborted) throw error;
     isConnected.value = false;
-    throw new Problem(0, "unreachable", NO_ANSWER, "The page tries again by itself.");
+    throw new Problem(0, "unreachable", NO_ANSWER, request.method === "GET" ? READ_AGAIN : ACTED_PERHAPS);
   }
 }
 

@@ -1,1 +1,0 @@
-import{j as a,k as b,l as c}from"./chunk-3SRJ5PNB.js";import"./chunk-52BL67XG.js";import"./chunk-DHZWHRPY.js";import"./chunk-QAKFTCXU.js";import"./chunk-WHR6U25G.js";import"./chunk-LWEXNKLO.js";import"./chunk-TR5NVEQS.js";export{a as BulkBar,b as BulkDialog,c as BulkProgress};
