@@ -13,7 +13,8 @@ from orchestrator.store.workflows import Definitions
 
 MAX_CALLEES = 200
 MAX_CALLEE_BYTES = 8_000_000
-"""Of all definitions that are called, as JSON: a run can start with less than one million. Decoding takes 0.1 s."""
+"""Of all definitions that are called, as JSON: a run can start with less than one million. Decoding takes 0.1 s,
+on the event loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +43,13 @@ async def load_callees(
     pins: dict[Call, Mapping[str, int]] = {}
     seen: set[Call] = set()
     calls = find_callees(definition)
-    room = MAX_CALLEE_BYTES
+    budget = MAX_CALLEE_BYTES
     while calls:
         seen |= calls
         _require_few(len(seen))
-        # They are decoded on the event loop, and sent to a process.
         wanted = {(name, _choose_version(name, version, held)) for name, version in calls}
-        room -= await definitions.measure_callees(customer_id, wanted)
-        if room < 0:
-            message = f"the workflows that are called have more than {MAX_CALLEE_BYTES:,} bytes"
-            raise DefinitionInvalid([Problem("error", "too_many_callees", "/nodes", message)])
+        budget -= await definitions.measure_callees(customer_id, wanted)
+        _require_small(budget)
         level: dict[str, dict[str, Any]] = {}
         level_pins: dict[str, Mapping[str, int]] = {}
         for callee in await definitions.load_callees(customer_id, wanted):
@@ -66,11 +64,7 @@ async def load_callees(
                 key = f"{callee.workflow_id}@{LATEST}"
                 level_pins[key] = await _read_held(definitions, customer_id, callee)
                 level[key] = _pin_calls(content, level_pins[key])
-            if callee.workflow_id in held:
-                is_taken = callee.version == held[callee.workflow_id] and (callee.workflow_id, None) in calls
-            else:
-                is_taken = callee.newest and _calls_newest(callee.workflow_id, callee.version, calls)
-            if is_taken:
+            if _is_called_without_version(callee, calls, held):
                 level[callee.workflow_id] = content
         callees.definitions.update(level)
         calls = set()
@@ -80,6 +74,20 @@ async def load_callees(
             for call in found if level_pins.get(key) else ():
                 pins.setdefault(call, level_pins[key])
     return callees
+
+
+def _require_small(budget: int) -> None:
+    """Raise DefinitionInvalid where callees have more bytes than the budget."""
+    if budget < 0:
+        message = f"the workflows that are called have more than {MAX_CALLEE_BYTES:,} bytes"
+        raise DefinitionInvalid([Problem("error", "too_many_callees", "/nodes", message)])
+
+
+def _is_called_without_version(callee: Callee, calls: set[Call], held: Mapping[str, int]) -> bool:
+    """Return whether this is the version that a call without one takes: the held one, or else the newest."""
+    if callee.workflow_id in held:
+        return callee.version == held[callee.workflow_id] and (callee.workflow_id, None) in calls
+    return callee.newest and _calls_newest(callee.workflow_id, callee.version, calls)
 
 
 async def _read_held(definitions: Definitions, customer_id: str, callee: Callee) -> Mapping[str, int]:
