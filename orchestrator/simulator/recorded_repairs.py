@@ -27,6 +27,12 @@ def read_repairs(run: Run) -> RecordedRepairs:
     for done in run.interventions:
         if done.kind in ("pause", "resume", "resolve") or run.started_at is None:
             continue
+        if done.kind == "migrate":
+            if not done.refused:
+                recorded.unrepeatable.append(
+                    f"the move to version {done.version} cannot be repeated: a case runs one version"
+                )
+            continue
         repair = _make_repair(run, done)
         if repair is None:
             name = ", ".join(done.names) if done.kind == "set_variables" else done.step_id or done.node_id

@@ -183,6 +183,25 @@ def test_a_repair_whose_values_are_not_recorded_is_named(tmp_path: Path, capsys:
     assert "set_variables of limit cannot be repeated: its record does not say to which values" in noted
 
 
+def test_a_move_to_another_version_is_named_and_not_part_of_the_case(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_flow(tmp_path)
+    moment = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+    moves = [
+        Intervention(kind="migrate", at=moment, version=2, refused=["the run was paused"]),
+        Intervention(kind="migrate", at=moment, version=3),
+    ]
+
+    record(connect(make_run(interventions=moves)), "order-1", str(path))
+
+    (case,) = yaml.safe_load((tmp_path / "order.tests.yaml").read_text())
+    noted = capsys.readouterr().err
+    assert "repairs" not in case
+    assert "the move to version 3 cannot be repeated: a case runs one version" in noted
+    assert "version 2" not in noted
+
+
 def test_cases_in_another_form_are_left_alone(tmp_path: Path) -> None:
     path = write_flow(tmp_path)
     (tmp_path / "order.tests.yaml").write_text("[{name: a, expect: {status: waiting}}]\n")
