@@ -50,11 +50,13 @@ def migrate(
 
 def _parse_map(pairs: list[str]) -> dict[str, str]:
     """Return new IDs of nodes by their old ones; raises UsageError."""
-    parsed = {}
+    parsed: dict[str, str] = {}
     for pair in pairs:
         old, sign, new = pair.partition("=")
         if not (old and sign and new):
             raise UsageError(f"--map {pair!r} is not OLD=NEW", hint="for example --map greet=welcome")
+        if old in parsed:
+            raise UsageError(f"--map names {old!r} twice", hint="a node becomes one node of that version")
         parsed[old] = new
     return parsed
 

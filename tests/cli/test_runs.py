@@ -111,13 +111,15 @@ def test_a_run_is_moved_to_another_version(dev: Dev, command: InProcess, tmp_pat
         command("runs", "migrate", run_id, "--version", "2"),
         command("runs", "migrate", run_id, "--version", "2", "--map", "a"),
         command("runs", "migrate", run_id, "--version", "2", "--dry-run"),
+        command("runs", "migrate", run_id, "--version", "2", "--map", "a=b", "--map", "a=c"),
     ]
     shown = command("runs", "migrate", run_id, "--version", "2", "--map", "a=b", "--dry-run")
     right = command("runs", "migrate", run_id, "--version", "2", "--map", "a=b", "--reason", "c was missing")
 
-    assert [each.code for each in wrong] == [2, 2, 1]
+    assert [each.code for each in wrong] == [2, 2, 1, 2]
     assert "error: 'a' is in progress, and version 2 has no such node" in wrong[0].err
     assert "error: --map 'a' is not OLD=NEW" in wrong[1].err
+    assert "error: --map names 'a' twice" in wrong[3].err
     assert wrong[2].out.splitlines()[-1] == "the run would not move from version 1 to version 2"
     assert shown.code == 0
     assert shown.out.splitlines()[0].split("\t") == ["a", "", "in progress", "kept", "b"]
