@@ -233,7 +233,7 @@ class _Restart:
             )
         frame.active = sorted(ranks[name] for name in names)
         if self.plan is not self.record.plan:
-            frame.changes = {}
+            frame.changes, frame.departure = {}, None
             for data in flow.state.iterate_data():
                 data.undo_log, data.marked = [] if self.plan.rewinds else None, set()
         if frame.open is not None:
