@@ -22,6 +22,7 @@ LEVELS = (
     ("orchestrator/interpreter/", "orchestrator/planner/", "activities/"),
     ("orchestrator/reruns/",),
     ("orchestrator/actions.py", "orchestrator/temporal/", "orchestrator/simulator/", "orchestrator/drawing/"),
+    ("orchestrator/forecast/",),
     ("orchestrator/service/",),
     ("api/",),
     ("orchestrator/cli/",),

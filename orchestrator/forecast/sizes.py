@@ -1,0 +1,37 @@
+"""The sizes for which a run is forecast, as they are given."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+DEFAULT_ITEMS = 10
+DEFAULT_RESULT_BYTES = 1_000
+ITEM_BYTES = 100
+"""Of one item that a batch of a wide loop is given."""
+
+Count = Annotated[float, Field(ge=0, le=1e9)]
+
+
+class Sizes(BaseModel):
+    """What the forecast of a run is for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    items: dict[str, Count] = Field({}, description="Number of items of loops, by node ID; a share is an average.")
+    times: dict[str, Count] = Field(
+        {},
+        description="How many times nodes run in each pass of what they are in: several times in a cycle, 0 for nodes"
+        " that a run does not reach, 0.1 for those that one item in ten reaches.",
+    )
+    results: dict[str, Count] = Field({}, description="Bytes of what nodes return, by node ID.")
+    seconds: dict[str, Count] = Field(
+        {}, description="Seconds of delays and intervals that are computed, by node ID: up to a second is not shown."
+    )
+    default_items: Count = Field(
+        DEFAULT_ITEMS, description="Number of items of loops whose collection is not written in the definition."
+    )
+    default_result: Count = Field(DEFAULT_RESULT_BYTES, description="Bytes of what all other nodes return.")
+
+    def list_named(self) -> set[str]:
+        """Return the ids of all nodes that are named."""
+        return {*self.items, *self.times, *self.results, *self.seconds}

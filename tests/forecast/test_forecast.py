@@ -1,0 +1,149 @@
+"""What a forecast says of definitions, without a run."""
+
+from typing import Any
+
+import pytest
+
+from orchestrator.forecast.forecast import forecast_run
+from orchestrator.forecast.report import FlowForecast, Forecast
+from orchestrator.forecast.sizes import Sizes
+from orchestrator.model.plan import Plan
+from orchestrator.planner.planner import check
+from tests.golden import read_definition
+
+EMPTY_RUN = 5
+"""Events: started, one workflow task, completed."""
+ACTION = 6
+"""Events: scheduled, started, completed, one workflow task."""
+CONDITION = {"field": "input.limit", "operator": "equals", "value": 1}
+
+
+def plan_graph(nodes: dict[str, Any], *edges: str, workflows: dict[str, Any] | None = None, **more: Any) -> Plan:
+    raw = {"name": "forecast", "nodes": nodes, "edges": edges, **more}
+    return check(read_definition(raw, "forecast", "forecast"), workflows=workflows).require()
+
+
+def forecast(plan: Plan, **sizes: Any) -> Forecast:
+    return forecast_run(plan, Sizes(**sizes))
+
+
+def loop_over(collection: Any, *, settings: dict[str, Any] | None = None, **config: Any) -> Plan:
+    nodes = {"each": {"type": "loop", "collection": collection, "body": ["call"], "config": config}, "call": "work"}
+    return plan_graph(nodes, "trigger -> each", settings=settings or {})
+
+
+def get_flow(found: Forecast, path: str = "") -> FlowForecast:
+    return next(flow for flow in found.flows if flow.path == path)
+
+
+def test_each_action_of_a_chain_adds_six_events() -> None:
+    found = forecast(plan_graph({"a": "work", "b": "work"}, "trigger -> a", "a -> b"))
+
+    assert found.events == EMPTY_RUN + 2 * ACTION
+    assert (found.fewest_tasks, found.most_tasks) == (3, 3)
+    assert {node.node_id: node.events for node in found.nodes} == {"a": ACTION, "b": ACTION}
+
+
+def test_a_loop_costs_what_its_items_cost() -> None:
+    plan = loop_over("{{ input.rows }}")
+    found = forecast(plan, items={"each": 500})
+
+    assert found.events == EMPTY_RUN + 500 * ACTION
+    assert [(item.node_id, item.iterations, item.events, item.is_assumed) for item in found.items] == [
+        ("each", 500, ACTION, False)
+    ]
+    assert forecast(plan).items[0].is_assumed
+
+
+def test_a_literal_collection_and_max_iterations_need_no_size() -> None:
+    assert forecast(loop_over([1, 2, 3])).items[0].iterations == 3
+    assert forecast(loop_over("{{ input.rows }}", max_iterations=4)).items[0].iterations == 4
+
+
+def test_one_more_item_costs_the_same_however_many_there_are() -> None:
+    plan = loop_over("{{ input.rows }}")
+    small, large = (forecast(plan, items={"each": count}) for count in (100, 101))
+
+    assert large.events - small.events == large.items[0].events
+    assert large.bytes - small.bytes == pytest.approx(large.items[0].bytes, abs=2)
+
+
+def test_fused_actions_are_one_marker_for_a_thousand_steps() -> None:
+    found = forecast(loop_over("{{ input.rows }}", settings={"execution": "local"}), items={"each": 2_500})
+
+    assert found.events == pytest.approx(EMPTY_RUN + 10, abs=10)  # cut by the bytes of 1,000 each
+    assert [node.is_fused for node in found.nodes if node.node_id == "call"] == [True]
+    small = forecast(
+        loop_over("{{ input.rows }}", settings={"execution": "local"}), items={"each": 2_500}, default_result=10
+    )
+    assert small.events == EMPTY_RUN + 3
+
+
+def test_a_long_loop_continues_as_new_where_its_history_is_full() -> None:
+    found = forecast(loop_over("{{ input.rows }}"), items={"each": 2_000})
+    (run,) = found.flows
+
+    assert (run.executions, run.continues_in) == (3, ["each"])  # 12,005 events, 4,096 in each
+    assert found.events == EMPTY_RUN + 2_000 * ACTION + 2 * EMPTY_RUN
+
+
+def test_a_wide_loop_runs_in_batches() -> None:
+    found = forecast(loop_over("{{ input.rows }}", max_concurrency=50), items={"each": 100_000})
+    batches = get_flow(found, "each")
+
+    assert (batches.kind, batches.count) == ("batch", 200)
+    assert get_flow(found).events < 1_500
+    assert found.steps == 100_000 + 201  # the loop is a step of the run and of each batch
+
+
+def test_branches_and_called_workflows_are_flows_of_their_own() -> None:
+    nodes = {
+        "fan": {"type": "parallel", "branches": [["left"], ["right"]]},
+        "left": "work",
+        "right": {"type": "workflow", "config": {"workflow_id": "other"}},
+    }
+    callee = {"id": "other", "name": "Other", "trigger": {"type": "manual"}, "nodes": [], "edges": []}
+    callee["nodes"] = [{"id": "inside", "type": "set", "config": {"x": 1}}]
+    callee["edges"] = [{"source": "trigger", "target": "inside"}]
+    found = forecast(plan_graph(nodes, "trigger -> fan", workflows={"other": callee}))
+
+    assert {flow.path: (flow.kind, flow.events) for flow in found.flows if flow.path} == {
+        "fan[0]": ("branch", EMPTY_RUN + ACTION),
+        "fan[1]": ("branch", EMPTY_RUN + 9),
+        "fan[1]/right": ("workflow", EMPTY_RUN),
+    }
+
+
+def test_a_cycle_is_as_long_as_its_nodes_run() -> None:
+    nodes = {
+        "ask": "work",
+        "ready": {"type": "condition", "condition": CONDITION},
+        "pause": {"type": "delay", "delay_seconds": 30},
+    }
+    plan = plan_graph(nodes, "trigger -> ask", "ask -> ready", "ready -false-> pause", "pause -> ask")
+    found = forecast(plan, times={"ask": 5, "ready": 5, "pause": 4})
+
+    # Each pause has a timer with a workflow task, and is shown and taken back.
+    assert found.events == EMPTY_RUN + 5 * ACTION + 4 * (5 + 2)
+
+
+def test_what_only_a_failure_leads_to_does_not_run() -> None:
+    found = forecast(plan_graph({"a": "work", "repair": "work"}, "trigger -> a", "a -error-> repair"))
+
+    assert found.events == EMPTY_RUN + ACTION
+    assert [node.node_id for node in found.nodes] == ["a"]
+
+
+def test_a_share_of_the_items_comes_to_a_node() -> None:
+    nodes = {
+        "each": {"type": "loop", "collection": 1_000, "body": ["check", "call"]},
+        "check": {"type": "condition", "condition": CONDITION},
+        "call": "work",
+    }
+    found = forecast(plan_graph(nodes, "trigger -> each", "check -true-> call"), times={"call": 0.25})
+
+    assert found.events == EMPTY_RUN + 250 * ACTION
+
+
+def test_a_size_of_something_else_is_named() -> None:
+    assert forecast(loop_over([1]), items={"every": 3}).unknown == ["every"]
