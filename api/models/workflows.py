@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.models.base import Model, PublishedVersion
 from orchestrator.errors import Problem
+from orchestrator.forecast.report import Forecast
+from orchestrator.forecast.sizes import Sizes
 from orchestrator.jsontools.positions import Position
 from orchestrator.planner.verdict import Verdict
 
@@ -172,6 +174,9 @@ class ValidationResult(BaseModel):
         description="With `at`: the names that can be read there, at most 2,000 and the secrets; none where no run "
         "computes anything. Null without `at`.",
     )
+    forecast: Forecast | None = Field(
+        None, description="With `budget`: what a run adds to its history. Null without it, and where there are errors."
+    )
 
 
 class ValidationRequest(Model):
@@ -183,6 +188,9 @@ class ValidationRequest(Model):
         description="Definitions, which may call each other: one of them is used instead of the saved one of the same "
         "id.",
         examples=[[EXAMPLE]],
+    )
+    budget: Sizes | None = Field(
+        None, description="Sizes for which to forecast a run of each definition; `{}` takes the defaults."
     )
 
 

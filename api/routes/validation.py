@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from pydantic import AfterValidator
 
 from api.access import Caller, Reader
 from api.json_bodies import StrictRoute, YamlText
+from api.models.forecasts import parse_sizes, require_sizes
 from api.models.workflows import (
     Definition,
     NameView,
@@ -41,14 +43,28 @@ async def validate_workflow(
             "be read there, with their types.",
         ),
     ] = None,
+    budget: Annotated[
+        str | None,
+        AfterValidator(require_sizes),
+        Query(
+            max_length=20_000,
+            description="Sizes for which to forecast the history of a run, as JSON: `{}` takes the defaults.",
+            examples=['{"items": {"each": 1000}}'],
+        ),
+    ] = None,
 ) -> ValidationResult:
-    """Return every problem of a definition, without saving it. Of a body in YAML each has its line and column."""
+    """Return every problem of a definition, without saving it. Of a body in YAML each has its line and column.
+
+    With `budget` also what a run adds to Temporal's history: events, bytes and workflow tasks, by node and child
+    workflow.
+    """
     verdict = await services.plans.check(caller.creates_for, definition)
     positions = await _locate(services, caller, text, [each.path for each in verdict.problems])
     result = make_validation_result(verdict, positions)
     if at is not None:
         names = await services.plans.list_names(caller.creates_for, definition, at)
         result.names = [NameView.model_validate(each) for each in names]
+    result.forecast = await services.plans.forecast(caller.creates_for, verdict, parse_sizes(budget))
     return result
 
 
@@ -76,6 +92,7 @@ async def validate_workflows(
     verdicts = await services.plans.check_together(caller.creates_for, request.workflows)
     pointers = [f"/workflows/{index}{each.path}" for index, verdict in enumerate(verdicts) for each in verdict.problems]
     positions = await _locate(services, caller, text, pointers)
-    return ValidationResults(
-        customer_id=caller.creates_for, results=[make_validation_result(each, positions) for each in verdicts]
-    )
+    results = [make_validation_result(each, positions) for each in verdicts]
+    for verdict, result in zip(verdicts, results, strict=True):
+        result.forecast = await services.plans.forecast(caller.creates_for, verdict, request.budget)
+    return ValidationResults(customer_id=caller.creates_for, results=results)

@@ -158,7 +158,7 @@ def require_valid(
     checked = f"checked by {client.server.url}"
     wrong, owners, found = 0, [], []
     for customer, files in by_customer.items():
-        for file, problems, owner in check_files(client, files, customer):
+        for file, problems, owner, _ in check_files(client, files, customer):
             found += show_problems(file, problems)
             wrong += sum(strict or problem.severity == "error" for problem in problems)
             owners.append(owner)
@@ -170,18 +170,22 @@ def require_valid(
 
 
 def check_files(
-    client: ApiClient, files: Sequence[LoadedFile], customer: str | None
-) -> "Iterator[tuple[LoadedFile, list[Problem], str]]":
-    """Yield each file with its problems, as the server finds them, and its customer; a file may call the others."""
+    client: ApiClient, files: Sequence[LoadedFile], customer: str | None, sizes: Mapping[str, Any] | None = None
+) -> "Iterator[tuple[LoadedFile, list[Problem], str, dict[str, Any] | None]]":
+    """Yield each file with its problems, as the server finds them, its customer, and the forecast for these sizes.
+
+    A file may call the others.
+    """
     for group in _split_for_requests(files):
-        request = {"workflows": [file.value for file in group]}
+        request = {"workflows": [file.value for file in group], **({} if sizes is None else {"budget": sizes})}
         try:
             answer = client.post("/workflows/validate-all", request, customer_id=customer)
         except ApiError as error:
             raise explain_customer(error, group[0], customer) from None
         for file, result in zip(group, answer["results"], strict=True):
             problems = [*file.source.find_duplicates(), *map(parse_problem, result["problems"])]
-            yield file, [_explain_unknown_action(file, each) for each in problems], answer["customer_id"]
+            explained = [_explain_unknown_action(file, each) for each in problems]
+            yield file, explained, answer["customer_id"], result["forecast"]
 
 
 def _explain_unknown_action(file: LoadedFile, problem: Problem) -> Problem:

@@ -10,16 +10,17 @@ import typer
 
 from orchestrator.cli import options
 from orchestrator.cli.api_command import pop_server_options
-from orchestrator.cli.checks import check_files
+from orchestrator.cli.checks import Finding, check_files
 from orchestrator.cli.failures import USAGE, format_excerpt
 from orchestrator.cli.files import LoadedFile, list_definition_files, read_json, require_writable
+from orchestrator.cli.forecasts import parse_sizes, print_forecast
 from orchestrator.cli.output import print_json, print_line, print_note
 from orchestrator.cli.planning import format_count
 from orchestrator.cli.reports import format_annotations, format_junit
 from orchestrator.cli.server_address import ServerOptions
 from orchestrator.cli.signals import interrupt_on_signal
 from orchestrator.cli.watch import rerun_on_changes
-from orchestrator.errors import OrchestratorError, Problem
+from orchestrator.errors import OrchestratorError
 from orchestrator.jsontools.source import JsonSyntaxError
 
 
@@ -38,6 +39,15 @@ def validate(
         typer.Option("--github/--no-github", help="Print GitHub annotations too; the default in GitHub Actions."),
     ] = None,
     strict: options.StrictWarnings = False,
+    budget: Annotated[
+        bool, typer.Option("--budget", help="Forecast what a run adds to Temporal's history: events, bytes and tasks.")
+    ] = False,
+    sizes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JSON|@FILE", help='What the forecast is for, such as `{"items": {"each": 1000}}`; see below.'
+        ),
+    ] = None,
     watch: options.Watch = False,
     as_json: options.Json = False,
     **server: Any,
@@ -49,6 +59,10 @@ def validate(
 
     The API checks them if there is one, with its actions and with the workflows that it stores; else they are checked
     with the actions of this environment.
+
+    `--sizes` has, each by node ID: `items` of loops (10 where the definition does not say), `times` that a node runs in
+    each pass of what it is in (1; more in a cycle, 0.1 where one item in ten comes to it), bytes of `results` (1,000),
+    `seconds` of computed delays; `default_items` and `default_result` are for all others. Nothing fails in a forecast.
     """
     named = pop_server_options(server)
     if watch:
@@ -56,7 +70,8 @@ def validate(
         return
     if junit is not None:
         require_writable(junit, "--junit")
-    reports, checked = _check(files, with_files, named, locally=local, as_json=as_json)
+    wanted = parse_sizes(sizes) if budget or sizes is not None else None
+    reports, checked = _check(files, with_files, named, wanted, locally=local, as_json=as_json)
     if strict:
         for report in reports:
             report["valid"] = not report["problems"]
@@ -75,19 +90,25 @@ def validate(
 
 
 def _check(
-    files: Iterable[str], with_files: Iterable[str] | None, named: ServerOptions, *, locally: bool, as_json: bool
+    files: Iterable[str],
+    with_files: Iterable[str] | None,
+    named: ServerOptions,
+    sizes: dict[str, Any] | None,
+    *,
+    locally: bool,
+    as_json: bool,
 ) -> tuple[list[dict[str, Any]], str]:
     """Print the problems of each file. Return a report of each, and how they were checked."""
     read = [(name, _try_read(name)) for name in list_definition_files(files)]
     loaded = [file for _, file in read if isinstance(file, LoadedFile)]
     callees = [read_json(name) for name in with_files or ()]
     with interrupt_on_signal():
-        found, checked = check_files(loaded, callees, named, locally=locally) if loaded else ([], "")
-    problems = {id(file): each for file, each in found}
+        found, checked = check_files(loaded, callees, named, sizes, locally=locally) if loaded else ([], "")
+    findings = {id(each.file): each for each in found}
     reports = [
         _report_unreadable(name, file, as_json=as_json)
         if isinstance(file, OrchestratorError)
-        else _report_problems(file, problems[id(file)], as_json=as_json)
+        else _report_finding(findings[id(file)], as_json=as_json)
         for name, file in read
     ]
     return reports, checked
@@ -115,14 +136,19 @@ def _report_unreadable(name: str, error: OrchestratorError, *, as_json: bool) ->
     return {"file": name, "valid": False, "problems": [entry]}
 
 
-def _report_problems(file: LoadedFile, problems: list[Problem], *, as_json: bool) -> dict[str, Any]:
-    entries = []
-    for problem in sorted(problems, key=lambda problem: astuple(file.source.locate(problem.path))):
+def _report_finding(found: Finding, *, as_json: bool) -> dict[str, Any]:
+    entries, file = [], found.file
+    for problem in sorted(found.problems, key=lambda problem: astuple(file.source.locate(problem.path))):
         entries.append({**problem.to_json(), **asdict(file.source.locate(problem.path))})
         if not as_json:
             print_line(file.format_problem(problem), "red" if problem.severity == "error" else "yellow")
-    valid = all(problem.severity != "error" for problem in problems)
-    return {"file": file.name, "valid": valid, "problems": entries}
+    valid = all(problem.severity != "error" for problem in found.problems)
+    report: dict[str, Any] = {"file": file.name, "valid": valid, "problems": entries}
+    if found.forecast is not None:
+        report["forecast"] = found.forecast
+        if not as_json:
+            print_forecast(file.name, found.forecast)
+    return report
 
 
 def _print_summary(reports: list[dict[str, Any]], failed: int, checked: str) -> None:

@@ -9,6 +9,9 @@ from uuid import uuid4
 
 from activities.registry import Registry
 from orchestrator.errors import DefinitionInvalid, OperationRefused, Problem
+from orchestrator.forecast.forecast import forecast_run
+from orchestrator.forecast.report import Forecast
+from orchestrator.forecast.sizes import Sizes
 from orchestrator.jsontools.schema import find_problems
 from orchestrator.model.definition import SERVICE_KEYS, WORKFLOW_NAME
 from orchestrator.model.plan import FORMAT, LATEST, Plan
@@ -103,6 +106,12 @@ class Plans:
             drafts=stored.drafts - unsaved.keys(),
             permissions=await self.permissions.read(customer_id),
         )
+
+    async def forecast(self, customer_id: str, verdict: Verdict, sizes: Sizes | None) -> Forecast | None:
+        """Return what a run of a definition writes into its history; `None` without sizes, or where it has errors."""
+        if sizes is None or verdict.plan is None:
+            return None
+        return await self.call(customer_id, forecast_run, verdict.plan, sizes)
 
     async def check_together(self, customer_id: str, definitions: Sequence[Mapping[str, Any]]) -> list[Verdict]:
         """Check definitions of a customer that may call each other; none of them needs to be stored."""

@@ -1,6 +1,7 @@
 """The life of definitions over HTTP."""
 
 import asyncio
+import json
 from collections.abc import Awaitable
 from itertools import pairwise
 from typing import Any
@@ -460,6 +461,24 @@ async def test_definitions_that_call_each_other_are_checked_together(api: httpx.
     assert [each["valid"] for each in together["results"]] == [True, True, False]
     assert run.json()["status"] == "completed"
     assert (await api.get("/workflows")).json()["items"] == [], "nothing is saved"
+
+
+async def test_validate_forecasts_the_history_of_a_run_for_given_sizes(api: httpx.AsyncClient) -> None:
+    nodes = {"each": {"type": "loop", "collection": "{{ input.rows }}", "body": ["pause"]}}
+    nodes |= {"pause": {"type": "delay", "delay_seconds": 1}}
+    definition = make_definition(nodes, "trigger -> each") | {"id": "w"}
+    sizes = {"items": {"each": 20}}
+    without = (await api.post("/workflows/validate", json=definition)).json()
+    alone = (await api.post("/workflows/validate", json=definition, params={"budget": json.dumps(sizes)})).json()
+    request = {"workflows": [definition, {"id": "broken"}], "budget": sizes}
+    good, broken = (await api.post("/workflows/validate-all", json=request)).json()["results"]
+    refused = await api.post("/workflows/validate", json=definition, params={"budget": '{"items": 3}'})
+
+    assert without["forecast"] is None
+    assert alone["forecast"]["events"] == 5 + 20 * 5  # a timer is started and fires, with one workflow task
+    assert good["forecast"] == alone["forecast"]
+    assert broken["forecast"] is None
+    assert refused.status_code == 422
 
 
 async def test_versions_are_compared_node_by_node(api: httpx.AsyncClient) -> None:

@@ -336,3 +336,40 @@ def test_strict_refuses_warnings(tmp_path: Path) -> None:
 
     assert invoke("validate", path).exit_code == 0
     assert invoke("validate", "--strict", path).exit_code == 2
+
+
+LOOP: dict[str, Any] = {
+    "id": "rows",
+    "name": "Rows",
+    "trigger": {"type": "manual"},
+    "nodes": [
+        {"id": "each", "type": "loop", "collection": "{{ input.rows }}", "body": ["fetch"]},
+        {"id": "fetch", "type": "action", "action": "http.request", "config": {"url": "https://a.test"}},
+    ],
+    "edges": [{"source": "trigger", "target": "each"}],
+}
+
+
+def test_the_history_of_a_run_is_forecast_for_given_sizes(tmp_path: Path) -> None:
+    path = write_definition(tmp_path, "rows.json", LOOP)
+    sizes = json.dumps({"items": {"each": 100}, "results": {"fetch": 20_000}})
+
+    text = invoke("validate", "--local", "--budget", "--sizes", sizes, path)
+    assert text.exit_code == 0
+    assert ": about 605 events, " in text.stdout.partition("\n")[0]
+    assert "\niteration of each\t6\t21 kB\t1\tof 100 iterations\n" in text.stdout
+
+    (report,) = json.loads(invoke("validate", "--local", "--json", "--budget", path).stdout)
+    assert report["forecast"]["events"] == 65  # ten items by default
+
+
+def test_sizes_that_are_not_valid_are_refused(tmp_path: Path) -> None:
+    path = write_definition(tmp_path, "rows.json", LOOP)
+
+    refused = invoke("validate", "--local", "--sizes", '{"items": {"each": -1}}', path)
+    assert refused.exit_code == 2
+    assert "items/each" in str(refused.exception) + refused.stderr
+    assert (
+        "names 'every', which is not a node"
+        in invoke("validate", "--local", "--sizes", '{"items": {"every": 1}}', path).stderr
+    )

@@ -1,0 +1,20 @@
+"""The sizes of a forecast as a query parameter: JSON, as FastAPI takes no model there."""
+
+from pydantic import ValidationError
+
+from orchestrator.forecast.sizes import Sizes
+
+
+def require_sizes(text: str | None) -> str | None:
+    """Return the text; raise ValueError where it is not JSON of sizes."""
+    try:
+        parse_sizes(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ValueError(": ".join([*map(str, first["loc"]), first["msg"]])) from None
+    return text
+
+
+def parse_sizes(text: str | None) -> Sizes | None:
+    """Return the sizes; `None` where none are given."""
+    return None if text is None else Sizes.model_validate_json(text)
