@@ -109,6 +109,18 @@ async def test_a_workflow_is_written_checked_simulated_saved_and_activated(page:
     assert (stored["status"], stored["version"]) == ("active", 1)
 
 
+async def test_a_draft_that_could_not_be_checked_is_checked_when_the_server_is_back(page: Page) -> None:
+    """It stayed unchecked until the next key was typed."""
+    await page.route("**/workflows/validate*", lambda route: route.abort())
+    await page.goto("/#/edit")
+    await expect(page.get_by_text("Not checked")).to_be_visible()
+    await expect(page.get_by_text("the page tries again by itself")).to_be_visible()
+    await page.unroute("**/workflows/validate*")
+    await page.get_by_role("button", name="Simulate").click()
+
+    await expect(page.get_by_text("Valid", exact=True)).to_be_visible()
+
+
 async def test_many_workflows_are_listed_in_pages_and_found_by_id(page: Page, api: httpx.AsyncClient) -> None:
     done = {"nodes": [{"id": "done", "type": "end"}], "edges": [{"source": "trigger", "target": "done"}]}
     for number in range(103):

@@ -21,6 +21,8 @@ export interface Options {
   signal?: AbortSignal;
   /** Whether the answer is wanted as it was sent, not parsed. */
   isText?: boolean;
+  /** Whether it changes nothing, as every GET does. */
+  isRead?: boolean;
   /** Milliseconds, 30,000 unless given. */
   timeout?: number;
 }
@@ -97,7 +99,7 @@ async function reach(url: URL, request: RequestInit, options: Options): Promise<
   } catch (error) {
     if (options.signal?.aborted) throw error;
     isConnected.value = false;
-    throw new Problem(0, "unreachable", NO_ANSWER, request.method === "GET" ? READ_AGAIN : ACTED_PERHAPS);
+    throw new Problem(0, "unreachable", NO_ANSWER, options.isRead || request.method === "GET" ? READ_AGAIN : ACTED_PERHAPS);
   }
 }
 

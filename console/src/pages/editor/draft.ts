@@ -1,6 +1,6 @@
 // What is typed into the editor: kept in the tab, checked and drawn a moment after the last key.
 import { useEffect, useState } from "preact/hooks";
-import { explain, Problem, send } from "../../data/api";
+import { explain, isConnected, Problem, send } from "../../data/api";
 import type { Layout } from "../../data/layout";
 import type { Mistake } from "../../data/types";
 import { type Opened, queryOpened } from "../../graph/folding";
@@ -49,7 +49,7 @@ function isJson(text: string): boolean {
   }
 }
 
-/** Check and lay out a text, with some boxes of a large graph open. */
+/** Check and lay out a text, with some boxes of a large graph open; again when the server is back. */
 export function useChecked(text: string, opened: Opened): Checked | null {
   const [checked, setChecked] = useState<Checked | null>(null);
   useEffect(() => {
@@ -59,13 +59,13 @@ export function useChecked(text: string, opened: Opened): Checked | null {
       clearTimeout(timer);
       stop.abort();
     };
-  }, [text, opened.ids]);
+  }, [text, opened.ids, isConnected.value]);
   return checked;
 }
 
 async function check(text: string, opened: Opened, signal: AbortSignal): Promise<Checked> {
   const type = text.length <= LOCATED_CHARACTERS ? YAML : contentType(text);
-  const options = { body: text, headers: { "Content-Type": type }, signal };
+  const options = { body: text, headers: { "Content-Type": type }, signal, isRead: true };
   try {
     const { body } = await send<{ valid: boolean; problems: DraftProblem[] }>("POST", "workflows/validate", options);
     const layout = await send<Layout>("POST", "workflows/layout", { ...options, query: queryOpened(opened) }).then(

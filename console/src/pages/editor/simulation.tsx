@@ -28,7 +28,7 @@ export function Simulation({ text, isValid, run, onRun }: Props) {
     try {
       const body = buildBody(text, read("input", input), read("answers", mocks) ?? {});
       const headers = { "Content-Type": "application/yaml" };
-      onRun((await send<SimulatedRun>("POST", "workflows/simulate", { body, headers })).body);
+      onRun((await send<SimulatedRun>("POST", "workflows/simulate", { body, headers, isRead: true })).body);
     } catch (error) {
       onRun(null);
       setProblem(toProblem(error));

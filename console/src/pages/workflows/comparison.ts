@@ -52,7 +52,7 @@ export function useComparedGraph(
       if (!comparison) return null;
       const [before, after] = await Promise.all([read(from, signal), read(to, signal)]);
       const body = mergeDefinitions(before, after);
-      const { body: layout } = await send<Layout>("POST", "workflows/layout", { body, query: queryOpened(opened), signal });
+      const { body: layout } = await send<Layout>("POST", "workflows/layout", { body, query: queryOpened(opened), signal, isRead: true });
       last.current = { key, graph: { layout, states: drawChanges(layout, comparison, before, after) } };
       return last.current.graph;
     },

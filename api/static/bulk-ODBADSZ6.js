@@ -1,0 +1,1 @@
+import{j as a,k as b,l as c}from"./chunk-VKVO3JRX.js";import"./chunk-IX5GKE2D.js";import"./chunk-K2NPVLXN.js";import"./chunk-EED7UK4T.js";import"./chunk-YB7GQSRW.js";import"./chunk-XI3MFF5G.js";import"./chunk-BJESVAHP.js";export{a as BulkBar,b as BulkDialog,c as BulkProgress};

@@ -1,1 +1,0 @@
-import{j as a,k as b,l as c}from"./chunk-GVJABH6C.js";import"./chunk-R6KGTFH3.js";import"./chunk-GJQ2TIX5.js";import"./chunk-4GOYXYBH.js";import"./chunk-F2MKKQX3.js";import"./chunk-KHOCXCRF.js";import"./chunk-WCZA2OL7.js";export{a as BulkBar,b as BulkDialog,c as BulkProgress};

@@ -1,0 +1,1 @@
+import{K as e,i}from"./chunk-BJESVAHP.js";var n=6e3,t=i([]),r=0;function c(a,o=!1){let s={id:++r,text:a,isBad:o};t.value=[...t.value.slice(-3),s],setTimeout(()=>{t.value=t.value.filter(({id:l})=>l!==s.id)},n)}function d(){return e("div",{class:"toasts",role:"status",children:t.value.map(({id:a,text:o,isBad:s})=>e("p",{class:s?"bad":"",children:o},a))})}export{c as a,d as b};
