@@ -39,8 +39,9 @@ export function loadLater<Props extends object>(load: () => Promise<ComponentTyp
     const [, setLoaded] = useState(false);
     const [isSlow, setSlow] = useState(false);
     const [hasFailed, setFailed] = useState(false);
+    const isShown = loaded !== null; // a preload may end between this rendering and its effect
     useEffect(() => {
-      if (loaded) return;
+      if (isShown) return;
       let isGone = false;
       const notice = setTimeout(() => setSlow(true), SLOW_MS);
       let again: ReturnType<typeof setTimeout> | undefined;
