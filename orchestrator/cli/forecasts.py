@@ -15,10 +15,11 @@ def parse_sizes(text: str | None) -> dict[str, Any]:
     from orchestrator.forecast.sizes import Sizes
 
     try:
-        return Sizes.model_validate(parse_json_argument(text, "--sizes") or {}).model_dump(exclude_unset=True)
+        value = {} if text is None else parse_json_argument(text, "--sizes")
+        return Sizes.model_validate(value).model_dump(exclude_unset=True)
     except ValidationError as error:
         first = error.errors()[0]
-        where = "/".join(map(str, first["loc"]))
+        where = "/".join(map(str, first["loc"])) or "the value"
         hint = 'write --sizes \'{"items": {"each": 1000}}\'; see orchestrator validate --help'
         raise UsageError(f"--sizes is not valid: {where}: {first['msg']}", hint=hint) from None
 

@@ -369,6 +369,7 @@ def test_sizes_that_are_not_valid_are_refused(tmp_path: Path) -> None:
     refused = invoke("validate", "--local", "--sizes", '{"items": {"each": -1}}', path)
     assert refused.exit_code == 2
     assert "items/each" in str(refused.exception) + refused.stderr
+    assert invoke("validate", "--local", "--sizes", "[]", path).exit_code == 2
     assert (
         "names 'every', which is not a node"
         in invoke("validate", "--local", "--sizes", '{"items": {"every": 1}}', path).stderr
