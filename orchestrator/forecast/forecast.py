@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from orchestrator.forecast.ledger import Part, Tally
-from orchestrator.forecast.passes import Spreader, find_assumptions
+from orchestrator.forecast.passes import Spreader, find_assumptions, measure
 from orchestrator.forecast.report import FlowForecast, Forecast, ItemForecast, NodeForecast
 from orchestrator.forecast.sizes import Sizes
-from orchestrator.forecast.walk import FlowWalk, measure
+from orchestrator.forecast.walk import FlowWalk
 from orchestrator.model.plan import Plan
 from orchestrator.model.plan_nodes import iterate_nodes
 

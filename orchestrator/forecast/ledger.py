@@ -84,6 +84,16 @@ class Part:
         known = self.flows.get(path, (0.0,) * len(counts))
         self.flows[path] = tuple(map(sum, zip(known, counts, strict=True)))
 
+    def flatten(self, path: str) -> "Part":
+        """Return the same cost as that of one flow, without its nodes and its child workflows."""
+        whole = Part(fewest_tasks=self.fewest_tasks, most_tasks=self.most_tasks, continued=self.continued)
+        for tally in self.by_key.values():
+            whole.by_key[path, ""].add(tally)
+        for _, fewest, most, _ in self.flows.values():
+            whole.fewest_tasks += fewest
+            whole.most_tasks += most
+        return whole
+
     def combine_tasks(self, flow: str, fewest: float, expected: float) -> None:
         """Let workflow tasks of the flow fall together: it has as many as expected, and at least the fewest."""
         if not self.own.tasks:

@@ -1,21 +1,72 @@
 """How often each node runs: in one pass of its scope, and in all of them."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import ceil, floor
+from typing import Any
 
-from orchestrator.forecast.sizes import Sizes
-from orchestrator.model.plan import Action, AnyNode, Loop, Scope
+from orchestrator.forecast.ledger import Part
+from orchestrator.forecast.sizes import MAX_COUNT, Sizes
+from orchestrator.model.plan import Action, AnyNode, Call, Loop, Scope
 from orchestrator.model.plan_nodes import list_inner_scopes
 
 ROUNDING = 1e-6
+EXPLICIT_PASSES = (24, 6, 2)
+"""Passes that are walked one by one, by depth of the loop; the rest is as the later half of these."""
+MAX_DEPTH = 8
+"""Of loops in loops in which more than one pass is walked."""
+MAX_WALKED = 200_000
+"""Nodes to walk until one pass of each loop, and one run of each called workflow, has to do: about two seconds."""
+CHILD_NODES, PLAN_BYTES, MERGED_KEYS = 20, 100, 8
+"""Nodes walked in the time of beginning a child workflow; bytes of a plan measured, and sums added, in that of one."""
+MAX_PASSES = 10**12
+"""Passes of a node in a run; what loops in loops have beyond these is not counted."""
 
 
 @dataclass(slots=True)
 class Spreader:
-    """Turns averages into whole numbers, one pass after another: 0.5 is 0, 1, 0, 1."""
+    """Turns averages into whole numbers, one pass after another: 0.5 is 0, 1, 0, 1. All flows of a run share it."""
 
     passed: dict[str, float] = field(default_factory=dict)
+    walked: int = 0
+    """Nodes that have been walked."""
+    passes: int = 1
+    """Of all loops around what is walked now."""
+    calls: dict[str, Part] = field(default_factory=dict)
+    """What a called workflow has cost last, by its key."""
+    plan_bytes: dict[str, int] = field(default_factory=dict)
+    """Sizes of the plans of called workflows, by their keys."""
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether the forecast has to come to its end: definitions may nest loops and calls without a bound."""
+        return self.walked >= MAX_WALKED
+
+    def count_explicit(self, depth: int) -> int:
+        """Return how many passes to walk one by one."""
+        if depth >= MAX_DEPTH or self.is_spent:
+            return 1
+        return EXPLICIT_PASSES[min(depth, len(EXPLICIT_PASSES) - 1)]
+
+    def count_child(self, start: float, cost: Part) -> None:
+        """Count the work for a child workflow."""
+        self.walked += CHILD_NODES + int(start) // PLAN_BYTES
+        self.count_sums(cost)
+
+    def count_sums(self, cost: Part) -> None:
+        """Count the work for adding up a part."""
+        self.walked += len(cost.by_key) // MERGED_KEYS
+
+    def recall(self, node: Call) -> Part | None:
+        """Return what a called workflow has cost before, where there is no time to walk it again."""
+        return self.calls.get(node.workflow) if self.is_spent else None
+
+    def begin_passes(self, count: int) -> int:
+        """Return how many passes of a loop to count."""
+        count = min(count, max(MAX_PASSES // self.passes, 1))
+        self.passes *= max(count, 1)
+        return count
 
     def take(self, name: str, average: float) -> int:
         """Return the number for the next pass."""
@@ -67,6 +118,7 @@ def find_iterations(node: Loop, sizes: Sizes) -> float:
         items = sizes.default_items
         if node.max_iterations is not None:
             items = min(items, node.max_iterations * (node.batch_size or 1))
+    items = min(items, MAX_COUNT)
     return ceil(items / node.batch_size) if node.batch_size else items
 
 
@@ -100,3 +152,8 @@ def find_seconds(seconds: object) -> float | None:
 def is_fused(node: AnyNode) -> bool:
     """Return whether a node runs in a segment."""
     return isinstance(node, Action) and node.fused
+
+
+def measure(value: Any) -> int:
+    """Return the bytes of a value as JSON; those of a template as it is written."""
+    return len(json.dumps(value, separators=(",", ":"), default=str).encode())

@@ -9,7 +9,9 @@ DEFAULT_RESULT_BYTES = 1_000
 ITEM_BYTES = 100
 """Of one item that a batch of a wide loop is given."""
 
-Count = Annotated[float, Field(ge=0, le=1e9)]
+MAX_COUNT = 1e9
+
+Count = Annotated[float, Field(ge=0, le=MAX_COUNT)]
 
 
 class Sizes(BaseModel):

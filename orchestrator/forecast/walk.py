@@ -4,15 +4,14 @@ The walk takes the nodes of a scope in the order of their ranks. Two things depe
 fused actions until something else comes, and a wait that is shown is taken back when work begins.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import ceil
-from typing import Any, assert_never
+from typing import assert_never
 
 from orchestrator.forecast import costs
 from orchestrator.forecast.ledger import Part, Tally
-from orchestrator.forecast.passes import Spreader, find_iterations, find_seconds, find_times, is_fused
+from orchestrator.forecast.passes import Spreader, find_iterations, find_seconds, find_times, is_fused, measure
 from orchestrator.forecast.report import ChildKind
 from orchestrator.forecast.sizes import ITEM_BYTES, Sizes
 from orchestrator.language.costs import NODE
@@ -37,10 +36,6 @@ from orchestrator.temporal.segments.segment_run import MAX_STEPS as SEGMENT_STEP
 from orchestrator.temporal.workflow.effects import MAX_COST, MAX_LOCAL_ACTIONS
 from orchestrator.temporal.workflow.shown_waits import LONG_SECONDS, MAX_CHANGES, SHORT_SECONDS
 
-EXPLICIT_PASSES = (24, 6, 2)
-"""Passes that are walked one by one, by depth of the loop; the rest is as the later half of these."""
-MAX_DEPTH = 8
-"""Of loops in loops in which more than one pass is walked."""
 CONTEXT_BYTES = 190
 """What an action is sent beside its parameters: ids and its idempotency key."""
 
@@ -99,6 +94,11 @@ class FlowWalk:
         walked = 0
         for rounds in sorted({each for each in times.values() if each}):
             nodes = [node for node in scope.nodes if times[node.id] >= rounds]
+            self.spreader.walked += len(scope.nodes)
+            if self.spreader.is_spent:  # node by node instead of round by round
+                for node in nodes:
+                    self.repeat(times[node.id] - walked, partial(self._walk_node, node))
+                break
             self.repeat(rounds - walked, partial(self._walk_nodes, nodes))
             walked = rounds
 
@@ -108,8 +108,9 @@ class FlowWalk:
 
     def repeat(self, count: int, run: Callable[[], None]) -> Part:
         """Walk something several times: some of them one by one, the rest as those on average. Return the last one."""
-        explicit = 1 if self.depth >= MAX_DEPTH else EXPLICIT_PASSES[min(self.depth, len(EXPLICIT_PASSES) - 1)]
-        walked = min(count, explicit)
+        outer = self.spreader.passes
+        count = self.spreader.begin_passes(count)
+        walked = min(count, self.spreader.count_explicit(self.depth))
         last = Part()
         self.depth += count > 1
         steps, size = self._segment_steps, self._segment_bytes
@@ -119,11 +120,13 @@ class FlowWalk:
             run()
             last = self.parts.pop()
             is_later = index >= walked // 2
+            self.spreader.count_sums(last)
             self.part.merge(last, 1 + is_later * (count - walked) / (walked - walked // 2))
         if walked < count and self._segment is not None and self._segment_steps > steps:
             self._segment_steps += (self._segment_steps - steps) * (count - walked)
             self._segment_bytes += (self._segment_bytes - size) * (count - walked)
         self.depth -= count > 1
+        self.spreader.passes = outer
         return last
 
     def _walk_node(self, node: AnyNode) -> None:
@@ -215,7 +218,10 @@ class FlowWalk:
         self._hide(node.id)
         callee = self.plan.workflows[node.workflow]
         inner = callee.model_copy(update={"workflows": self.plan.workflows})
-        start = measure(inner.to_json() if callee.workflows else callee.to_json()) + measure(node.input)
+        sizes = self.spreader.plan_bytes
+        if node.workflow not in sizes:
+            sizes[node.workflow] = measure(inner.to_json() if callee.workflows else callee.to_json())
+        start = sizes[node.workflow] + measure(node.input)
         if not node.wait:
             self._charge(node, costs.DETACHED_CHILD, start)
             return
@@ -227,10 +233,14 @@ class FlowWalk:
 
     def _walk_child(self, node: AnyNode, kind: ChildKind, plan: Plan, start: float, suffix: str = "") -> None:
         """Add a child workflow, and what it costs the flow that runs it."""
-        own = f"{self.path}/{node.id}{suffix}" if self.path else f"{node.id}{suffix}"
+        own = f"{self.path}/{node.id}{suffix}".removeprefix("/")
         end = self._find_result(node.id)
         child = FlowWalk(plan, own, self.sizes, self.spreader, self.depth)
-        cost = child.walk(start, end)
+        known = self.spreader.recall(node) if isinstance(node, Call) else None
+        cost = child.walk(start, end) if known is None else known.flatten(own)
+        self.spreader.count_child(start, cost)
+        if isinstance(node, Call):
+            self.spreader.calls[node.workflow] = cost
         self.children |= {own: kind, **child.children}
         self.per_item |= child.per_item
         self.continues_in |= child.continues_in
@@ -316,10 +326,8 @@ class FlowWalk:
         full, rest = divmod(count, size)
 
         def walk_batch(length: int) -> None:
-            sizes = self.sizes.model_copy(
-                update={"items": {**self.sizes.items, node.id: length * (node.batch_size or 1)}}
-            )
-            kept, self.sizes = self.sizes, sizes
+            items = {**self.sizes.items, node.id: length * (node.batch_size or 1)}
+            kept, self.sizes = self.sizes, self.sizes.model_copy(update={"items": items})
             self._walk_child(node, "batch", plan, start + length * ITEM_BYTES)
             self.sizes = kept
 
@@ -388,8 +396,3 @@ class FlowWalk:
 
     def _find_result(self, node_id: str) -> float:
         return self.sizes.results.get(node_id, self.sizes.default_result)
-
-
-def measure(value: Any) -> int:
-    """Return the bytes of a value as JSON; those of a template as it is written."""
-    return len(json.dumps(value, separators=(",", ":"), default=str).encode())

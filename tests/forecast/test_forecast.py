@@ -1,12 +1,15 @@
 """What a forecast says of definitions, without a run."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from orchestrator.forecast.forecast import forecast_run
+from orchestrator.forecast.passes import MAX_PASSES, Spreader
 from orchestrator.forecast.report import FlowForecast, Forecast
-from orchestrator.forecast.sizes import Sizes
+from orchestrator.forecast.sizes import MAX_COUNT, Sizes
+from orchestrator.forecast.walk import FlowWalk
 from orchestrator.model.plan import Plan
 from orchestrator.planner.planner import check
 from tests.golden import read_definition
@@ -147,3 +150,43 @@ def test_a_share_of_the_items_comes_to_a_node() -> None:
 
 def test_a_size_of_something_else_is_named() -> None:
     assert forecast(loop_over([1]), items={"every": 3}).unknown == ["every"]
+
+
+def nest_loops(levels: int, collection: Any) -> Plan:
+    names = [*(f"loop{level}" for level in range(levels)), "call"]
+    nodes: dict[str, Any] = {
+        name: {"type": "loop", "collection": collection, "body": [inner]} for name, inner in pairwise(names)
+    }
+    return plan_graph(nodes | {"call": "work"}, "trigger -> loop0")
+
+
+def test_loops_in_loops_over_huge_collections_have_finite_sums() -> None:
+    assert forecast(nest_loops(2, 10**300)).items[0].iterations == MAX_COUNT
+    found = forecast(nest_loops(45, "{{ input.rows }}"), default_items=1e9)
+    assert 0 < found.events < 10 * MAX_PASSES
+
+
+def test_a_forecast_ends_soon_however_deep_the_loops_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.forecast.passes.MAX_WALKED", 1_000)
+    spreader = Spreader()
+    FlowWalk(nest_loops(20, "{{ input.rows }}"), "", Sizes(), spreader).walk(0, 0)
+    assert 1_000 <= spreader.walked < 2_000
+
+
+def test_workflows_that_call_each_other_many_times_are_summed_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = {"one": {"type": "workflow", "config": {"workflow_id": "w1"}}}
+    workflows = {}
+    for level in range(1, 12):
+        inner: dict[str, Any] = {"work": "work"}
+        if level < 11:
+            inner = {name: {"type": "workflow", "config": {"workflow_id": f"w{level + 1}"}} for name in ("a", "b")}
+        edges = [f"trigger -> {next(iter(inner))}"] + ["a -> b"] * (level < 11)
+        workflows[f"w{level}"] = read_definition({"nodes": inner, "edges": edges}, f"w{level}", "forecast")
+    plan = plan_graph(calls, "trigger -> one", workflows=workflows)
+    whole = forecast(plan)
+    monkeypatch.setattr("orchestrator.forecast.passes.MAX_WALKED", 1_000)
+    short = forecast(plan)
+
+    assert len(short.flows) < len(whole.flows) / 10
+    assert (short.events, short.bytes, short.steps) == (whole.events, whole.bytes, whole.steps)
+    assert (short.fewest_tasks, short.most_tasks) == (whole.fewest_tasks, whole.most_tasks)
