@@ -2,11 +2,13 @@
 
 import json
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestrator.interpreter import value_table
 from orchestrator.interpreter.value_table import JOINED, LITERAL, SHARED, ValuesTooLarge, ValueTable, load_lines
 
 ROWS = [{"id": number, "name": "customer"} for number in range(1_000)]
@@ -23,9 +25,9 @@ def write(value: Any) -> str:
     return ValueTable().dump(value)
 
 
-def take_out(value: Any) -> tuple[str, list[Any]]:
+def take_out(value: Any, chunk_bytes: int = 2_500) -> tuple[str, list[Any]]:
     """Write a value with its long lists and texts in chunks; return the rest and the values of the chunks."""
-    table = ValueTable(chunk_bytes=2_500)
+    table = ValueTable(chunk_bytes=chunk_bytes)
     written = table.dump(value)
     return written, [*map(json.loads, table.chunks)]
 
@@ -88,6 +90,23 @@ def test_a_list_that_grows_keeps_its_chunks() -> None:
     assert len(longer[1]) > 10
     assert longer[1][: len(shorter[1])] == shorter[1]
     assert len(longer[0]) < 4_000
+
+
+@pytest.mark.parametrize("last", [9_000, 9_001, 9_063, 9_999])
+def test_a_list_of_short_items_is_written_many_at_once_and_keeps_its_chunks(
+    last: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One by one, millions of numbers would take longer than a workflow task may."""
+    items = [[number, None, number / 7, f"n{number}"][number % 4] for number in range(10_000)]
+    items[7_000] = "x" * 30_000
+    shorter = take_out(items[:last], 20_000)
+    monkeypatch.setattr(value_table, "_dump", dump := Mock(wraps=value_table._dump))
+    longer = take_out(items, 20_000)
+
+    assert load_lines(*longer) == items
+    assert longer[1][: len(shorter[1])] == shorter[1]
+    assert len(longer[1]) > 3
+    assert dump.call_count < 1_000
 
 
 def test_a_large_item_has_chunks_of_its_own() -> None:
