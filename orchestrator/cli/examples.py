@@ -21,7 +21,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "orchestrator validate workflows/",
         "orchestrator validate order.json --with billing.json --watch",
         "orchestrator validate workflows/ --local --junit report.xml",
-        "orchestrator validate order.json --budget --sizes '{\"items\": {\"lines\": 5000}}'",
+        "orchestrator validate order.json --budget --sizes @sizes.json",
     ),
     "fmt": ("orchestrator fmt workflows/", "orchestrator fmt order.yaml --check"),
     "graph": ("orchestrator graph order.json > order.mmd", "orchestrator graph order.json --format svg > order.svg"),
