@@ -33,7 +33,11 @@ class SqliteConnection(aiosqlite.Connection):
 
         def execute() -> tuple[sqlite3.Cursor, list[Any]]:
             if begin is not None:
-                self._conn.execute(begin)
+                try:
+                    self._conn.execute(begin)
+                except sqlite3.Error:
+                    self._begin = begin  # no statement may be executed outside of the transaction
+                    raise
             cursor = method(self._conn, *arguments)
             return cursor, cursor.fetchall()
 

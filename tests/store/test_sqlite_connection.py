@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import insert, select, update
+from sqlalchemy.exc import OperationalError
 
 from orchestrator.settings import Settings
+from orchestrator.store import database
 from orchestrator.store.database import FILE, Database, create_database, get_database_url
 from orchestrator.store.tables import leases
 
@@ -96,6 +98,28 @@ async def test_a_failed_transaction_is_rolled_back_before_its_connection_is_used
     with pytest.raises(LookupError):
         await write_and_fail()
     open_immediately(embedded).close()
+
+    assert await list_leases(embedded) == []
+
+
+async def test_no_statement_is_executed_outside_of_a_transaction_that_could_not_begin(
+    embedded: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0)
+    impatient = create_database(str(embedded.engine.url))
+    other = open_immediately(embedded)
+
+    async def write_twice_and_fail() -> None:
+        async with impatient.write_transaction() as connection:
+            with pytest.raises(OperationalError, match="locked"):
+                await connection.execute(insert(leases).values(make_lease("first")))
+            other.close()
+            await connection.execute(insert(leases).values(make_lease("second")))
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        await write_twice_and_fail()
+    await impatient.aclose()
 
     assert await list_leases(embedded) == []
 
