@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import stat
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -134,17 +135,40 @@ async def test_references_in_recorded_histories_can_be_read_by_later_releases(tm
     payload = Payload(metadata={"encoding": b"json/plain"}, data=b'{"text":"a"}')
     content = payload.SerializeToString(deterministic=True)
     key = "default/order-1/" + sha256(content).hexdigest()
-    reference = Payload(
-        metadata={"encoding": b"json/protobuf", "messageType": b"temporal.api.sdk.v1.ExternalStorageReference"},
-        data=f'{{"claimData":{{"key":"{key}"}},"driverName":"orchestrator"}}'.encode(),
-    )
-    reference.external_payloads.add().size_bytes = len(content)
+    reference = make_reference(key, len(content))
     converter = build_data_converter(Settings(payload_store=str(tmp_path)))
     Folder(tmp_path).write(key, content)
 
     assert await converter.decode([reference]) == [{"text": "a"}]
     assert await load_payloads([reference], converter) == [payload]
     assert key == "default/order-1/" + DIGEST
+
+
+def make_reference(key: str, size: int) -> Payload:
+    reference = Payload(
+        metadata={"encoding": b"json/protobuf", "messageType": b"temporal.api.sdk.v1.ExternalStorageReference"},
+        data=f'{{"claimData":{{"key":"{key}"}},"driverName":"orchestrator"}}'.encode(),
+    )
+    reference.external_payloads.add().size_bytes = size
+    return reference
+
+
+async def test_payloads_of_one_event_are_read_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that has continued as new begins with up to 130 of them."""
+    folder = Folder(tmp_path)
+    plain = Payload(metadata={"encoding": b"json/plain"}, data=b"0")
+    stored = [Payload(metadata={"encoding": b"json/plain"}, data=str(number).encode()) for number in (1, 2)]
+    contents = [payload.SerializeToString(deterministic=True) for payload in stored]
+    keys = [build_key("n", "a", content) for content in contents]
+    for key, content in zip(keys, contents, strict=True):
+        folder.write(key, content)
+    both = threading.Barrier(2)
+    read = Folder.read
+    monkeypatch.setattr(Folder, "read", lambda self, key: (both.wait(60), read(self, key))[1])
+    first, second = (make_reference(key, 1) for key in keys)
+    converter = build_data_converter(Settings(payload_store=str(tmp_path)))
+
+    assert await load_payloads([first, plain, second], converter) == [stored[0], plain, stored[1]]
 
 
 @pytest.mark.parametrize("name", ["..", ".", ".hidden", "a/b", "ä", "a=b", "%2F", "order-1~x"])

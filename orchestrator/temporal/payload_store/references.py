@@ -41,10 +41,11 @@ async def encode_history(events: Sequence[HistoryEvent], converter: DataConverte
 async def load_payloads(payloads: Sequence[Payload], converter: DataConverter) -> list[Payload]:
     """Return payloads with the stored ones in place of references; raises PayloadUnavailable."""
     driver = get_driver(converter)
-    return [
-        await load_payload(payload, driver) if driver is not None and is_reference(payload) else payload
-        for payload in payloads
-    ]
+    if driver is None:
+        return [*payloads]
+    stored = [payload for payload in payloads if is_reference(payload)]
+    loaded = iter(await asyncio.gather(*(load_payload(payload, driver) for payload in stored)))
+    return [next(loaded) if is_reference(payload) else payload for payload in payloads]
 
 
 async def _load_all(references: Sequence[Payload], converter: DataConverter) -> None:
