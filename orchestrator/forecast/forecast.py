@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from orchestrator.errors import DefinitionInvalid, Problem
 from orchestrator.forecast.ledger import Part, Tally
 from orchestrator.forecast.passes import Spreader, find_assumptions, measure
 from orchestrator.forecast.report import FlowForecast, Forecast, ItemForecast, NodeForecast
@@ -12,9 +13,16 @@ from orchestrator.model.plan_nodes import iterate_nodes
 
 
 def forecast_run(plan: Plan, sizes: Sizes) -> Forecast:
-    """Forecast a run in which nothing fails: nodes that only an `error` port leads to do not run."""
+    """Forecast a run in which nothing fails: nodes that only an `error` port leads to do not run.
+
+    Raises DefinitionInvalid where the loops of workflows that call each other are nested too deeply.
+    """
     walk = FlowWalk(plan, "", sizes, Spreader())
-    part = walk.walk(measure(plan.to_json()) + sizes.default_result, sizes.default_result)
+    try:
+        part = walk.walk(measure(plan.to_json()) + sizes.default_result, sizes.default_result)
+    except RecursionError:
+        message = "loops and called workflows are nested too deeply for a forecast"
+        raise DefinitionInvalid([Problem("error", "too_deep", "/nodes", message)]) from None
     assumed = find_assumptions([plan.scope, *(each.scope for each in plan.workflows.values())], sizes)
     known = {node.id for each in (plan, *plan.workflows.values()) for node in iterate_nodes(each.scope)}
     flows = list(_list_flows(walk, part))

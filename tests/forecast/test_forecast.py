@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.errors import DefinitionInvalid
 from orchestrator.forecast.forecast import forecast_run
 from orchestrator.forecast.passes import MAX_PASSES, Spreader
 from orchestrator.forecast.report import FlowForecast, Forecast
@@ -152,12 +153,16 @@ def test_a_size_of_something_else_is_named() -> None:
     assert forecast(loop_over([1]), items={"every": 3}).unknown == ["every"]
 
 
-def nest_loops(levels: int, collection: Any) -> Plan:
+def nest_loops(levels: int, collection: Any, leaf: Any = "work", workflows: dict[str, Any] | None = None) -> Plan:
+    return plan_graph(write_nested_loops(levels, collection, leaf), "trigger -> loop0", workflows=workflows)
+
+
+def write_nested_loops(levels: int, collection: Any, leaf: Any) -> dict[str, Any]:
     names = [*(f"loop{level}" for level in range(levels)), "call"]
     nodes: dict[str, Any] = {
         name: {"type": "loop", "collection": collection, "body": [inner]} for name, inner in pairwise(names)
     }
-    return plan_graph(nodes | {"call": "work"}, "trigger -> loop0")
+    return nodes | {"call": leaf}
 
 
 def test_loops_in_loops_over_huge_collections_have_finite_sums() -> None:
@@ -190,3 +195,15 @@ def test_workflows_that_call_each_other_many_times_are_summed_up(monkeypatch: py
     assert len(short.flows) < len(whole.flows) / 10
     assert (short.events, short.bytes, short.steps) == (whole.events, whole.bytes, whole.steps)
     assert (short.fewest_tasks, short.most_tasks) == (whole.fewest_tasks, whole.most_tasks)
+
+
+def test_nested_loops_of_workflows_that_call_each_other_are_refused() -> None:
+    workflows = {}
+    for level in range(1, 6):
+        leaf = {"type": "workflow", "config": {"workflow_id": f"w{level + 1}"}} if level < 5 else "work"
+        raw = {"nodes": write_nested_loops(40, "{{ input.rows }}", leaf), "edges": ["trigger -> loop0"]}
+        workflows[f"w{level}"] = read_definition(raw, f"w{level}", "forecast")
+    plan = nest_loops(1, [1], {"type": "workflow", "config": {"workflow_id": "w1"}}, workflows)
+
+    with pytest.raises(DefinitionInvalid, match="nested too deeply for a forecast"):
+        forecast(plan)
