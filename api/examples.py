@@ -39,6 +39,9 @@ RUN = {
     "current_node_id": None, "failure": None, "output": {"text": "Hello Ada"}, "steps_completed": 2,
     "steps_total": 2, "reruns": [], "warnings": [], "interventions": [], "calls": [], "moving_to": None,
     "complete": True, "links": LINKS,
+    "usage": {
+        "executions": 1, "events": 11, "bytes": 2_816, "steps": 2, "worker_seconds": 0.004, "complete": True,
+    },
 }  # fmt: skip
 WORKFLOW = {
     **EXAMPLE,

@@ -13,6 +13,7 @@ from orchestrator.errors import Problem
 from orchestrator.forecast.report import Forecast
 from orchestrator.forecast.sizes import Sizes
 from orchestrator.jsontools.positions import Position
+from orchestrator.model.usage import UsageSum
 from orchestrator.planner.verdict import Verdict
 
 EXAMPLE: dict[str, Any] = {
@@ -240,6 +241,7 @@ class Stats(BaseModel):
     last_run_at: datetime | None = Field(description="When its last run started.")
     p50_ms: int | None = Field(description="Median duration of the completed runs, in milliseconds.")
     p95_ms: int | None = Field(description="95th percentile of the durations, in milliseconds.")
+    usage: UsageSum = Field(description="What its ended runs have used, as far as that is counted.")
 
 
 def make_problem_view(problem: Problem) -> ProblemView:

@@ -359,4 +359,5 @@ async def get_stats(
         last_run_at=counts.last_run_at,
         p50_ms=statistics.durations["p50_ms"],
         p95_ms=statistics.durations["p95_ms"],
+        usage=statistics.usage,
     )

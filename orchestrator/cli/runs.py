@@ -23,6 +23,7 @@ from orchestrator.cli.moments import format_duration, format_moment
 from orchestrator.cli.output import choose_style, print_json, print_line, print_note, print_result, print_table
 from orchestrator.cli.run_filters import make_filter, take_filters
 from orchestrator.cli.run_operations import name_step, operate
+from orchestrator.cli.usage import format_usage
 from orchestrator.jsontools.text import shorten
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ def show(client: "ApiClient", run_id: options.RunId, as_json: options.Json = Fal
     print_line(f"run {run.id} of {run.workflow_id} version {run.workflow_version}", "bold")
     for text in format_trace(run, datetime.now(UTC))[:-1]:
         print_line(text, choose_style(text, run.status))
+    if run.usage is not None:
+        print_line(f"used {format_usage(run.usage.model_dump())}")
     show_end(run, as_json=False, status_shown=False)
 
 

@@ -13,6 +13,7 @@ from orchestrator.cli.confirmation import require_confirmation
 from orchestrator.cli.files import list_definition_files, parse_json_argument, read_json
 from orchestrator.cli.moments import format_moment
 from orchestrator.cli.output import format_json, print_json, print_line, print_note, print_result, print_table
+from orchestrator.cli.usage import format_usage
 from orchestrator.jsontools.text import shorten
 
 if TYPE_CHECKING:
@@ -305,6 +306,7 @@ def stats(
         ("success rate", f"{found['success_rate']:g} %"),
         *((name, f"{found[f'{name}_ms']:,} ms") for name in ("p50", "p95") if found[f"{name}_ms"] is not None),
         *([("last run", format_moment(found["last_run_at"]))] if found["last_run_at"] is not None else ()),
+        *([("used", format_usage(found["usage"]))] if found["usage"]["runs"] else ()),
     ]
     for name, value in rows:
         print_line(f"{name:<14}{value}")

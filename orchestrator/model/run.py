@@ -13,6 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from orchestrator.errors import ErrorType, parse_error_type
 from orchestrator.model.customers import DEFAULT_CUSTOMER
 from orchestrator.model.plan import Plan
+from orchestrator.model.usage import Usage
 
 Reason = Literal["delay", "event", "approval", "operator", "paused", "child", "no_worker"]
 """What a run waits for, in lists; `no_worker` is that of a pending one."""
@@ -230,6 +231,7 @@ class Run(Document):
         None, description="Who cancelled or terminated it, from the request on: the name of an API key."
     )
     cancel_reason: str | None = Field(None, description="Why it was cancelled or terminated.")
+    usage: Usage | None = Field(None, description="What it has used; null until that is counted, after its end.")
     reruns: list[str] = Field(
         [], description="Reruns of this run, the oldest first; empty where there is no index of runs."
     )

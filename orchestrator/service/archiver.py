@@ -100,7 +100,7 @@ class Archiver:
     async def _read(self, pending: PendingRun) -> ArchivedRun | None:
         """Return what is to be stored; `None` where there is nothing, or where it is tried again later."""
         try:
-            run = await self.reader.read_document(pending.run_id)
+            run = await self.reader.read_ended(pending.run_id)
             if run.status not in ENDED:  # the index says that it has ended; what it was reset to has not
                 self._postpone(pending.run_id, run.status)
                 return None
@@ -116,7 +116,7 @@ class Archiver:
             self._postpone(pending.run_id, error)
             return None
         self._failed.pop(pending.run_id, None)
-        return ArchivedRun(pending.run_id, pending.customer_id, pending.ended_at, document)
+        return ArchivedRun(pending.run_id, pending.customer_id, pending.ended_at, document, run.usage)
 
     def _postpone(self, run_id: str, why: object) -> None:
         attempts = self._failed.get(run_id, (0, None))[0] + 1

@@ -8,12 +8,14 @@ from uuid import uuid4
 
 from orchestrator.errors import DefinitionInvalid, OperationRefused, Problem
 from orchestrator.model.run import format_timestamp
+from orchestrator.model.usage import UsageSum
 from orchestrator.service.changes import Change, find_changes
 from orchestrator.service.plans import Plans, normalize
 from orchestrator.service.reconciler import Reconciler
 from orchestrator.store.database import StoreUnavailable
 from orchestrator.store.records import ACTIVE, ARCHIVED, PAUSED, Caller, Stored, Version
 from orchestrator.store.run_index import Counts, RunIndex
+from orchestrator.store.usage import sum_usage
 from orchestrator.store.workflows import Definitions, require_revision
 
 logger = logging.getLogger(__name__)
@@ -26,6 +28,7 @@ class Statistics:
     counts: Counts
     durations: dict[str, int | None]
     """Percentiles of the duration of completed runs, in milliseconds."""
+    usage: UsageSum
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +199,8 @@ class Workflows:
         stored = await self.definitions.get(customer_id, workflow_id)
         counts = await self.index.count_runs(stored.customer_id, [workflow_id], version)
         durations = await self.index.compute_percentiles(stored.customer_id, workflow_id, version)
-        return Statistics(counts.get(workflow_id, Counts()), durations)
+        usage = await sum_usage(self.index.database, stored.customer_id, workflow_id, version)
+        return Statistics(counts.get(workflow_id, Counts()), durations, usage)
 
     async def describe_changed(self, stored: Stored) -> dict[str, Any]:
         """Return a workflow that has been changed, as `describe` does.

@@ -7,8 +7,10 @@ from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
 
+from orchestrator.model.usage import Usage
 from orchestrator.store.database import Database, retry_conflicts
 from orchestrator.store.tables import archive, runs
+from orchestrator.store.usage import write_usages
 
 PENDING = (runs.c.archived.is_(None), runs.c.completed_at.is_not(None))
 MAX_COUNTED = 10_000
@@ -24,6 +26,7 @@ class ArchivedRun:
     ended_at: datetime
     document: bytes
     """Compressed."""
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,7 @@ class Archive:
             if rows:
                 await connection.execute(insert(archive), rows)
             await connection.execute(update(runs).where(runs.c.id.in_(ids)).values(archived=True))
+            await write_usages(connection, {each.run_id: each.usage for each in documents if each.usage is not None})
 
     @retry_conflicts
     async def mark_lost(self, run_ids: Sequence[str]) -> None:

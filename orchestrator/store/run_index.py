@@ -30,7 +30,9 @@ LEARNT = ("workflow_name", "parent_run_id", "keys")
 """Columns that an update overwrites where it knows a value: not every writer does."""
 MAX_ERROR = 2_000
 MAX_RERUNS = 100
-SHOWN = [column for column in runs.c if column.name not in ("archived", "has_rerun")]
+SHOWN = [
+    column for column in runs.c if column.name not in ("archived", "has_rerun") and not column.name.startswith("used_")
+]
 _RERUNS = runs.alias("reruns")
 FIND_RERUN = select(literal(True)).where(_RERUNS.c.rerun_of == bindparam("own_id")).limit(1).scalar_subquery()
 """True where a rerun of a run was written before the run itself."""
@@ -210,7 +212,7 @@ class RunIndex:
         """Count the runs of published versions by status, since the workflow was created."""
         query = select(
             runs.c.workflow_id, runs.c.status, func.count().label("number"), func.max(runs.c.started_at).label("last")
-        ).where(*_build_count_conditions(customer_id, version), runs.c.workflow_id.in_(names))
+        ).where(*build_count_conditions(customer_id, version), runs.c.workflow_id.in_(names))
         async with self.database.read_transaction() as connection:
             rows = list(await connection.execute(query.group_by(runs.c.workflow_id, runs.c.status)))
         grouped: dict[str, list[Any]] = {}
@@ -241,7 +243,7 @@ class RunIndex:
     ) -> dict[str, int | None]:
         """Return percentiles of the duration of completed runs, in milliseconds (nearest rank)."""
         wanted = [
-            *_build_count_conditions(customer_id, version),
+            *build_count_conditions(customer_id, version),
             runs.c.workflow_id == workflow_id,
             runs.c.status == "completed",
             runs.c.duration_ms.is_not(None),
@@ -261,7 +263,7 @@ def _filter_customer(customer_id: str | None, query: Select[Any]) -> Select[Any]
     return query if customer_id is None else query.where(runs.c.customer_id == customer_id)
 
 
-def _build_count_conditions(customer_id: str, version: int | None) -> list[ColumnElement[bool]]:
+def build_count_conditions(customer_id: str, version: int | None) -> list[ColumnElement[bool]]:
     """Return the conditions that leave out runs of drafts and of a deleted workflow with the same id."""
     same = and_(workflows.c.customer_id == runs.c.customer_id, workflows.c.id == runs.c.workflow_id)
     wanted = [runs.c.customer_id == customer_id, same, runs.c.started_at >= workflows.c.created_at]

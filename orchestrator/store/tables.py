@@ -13,6 +13,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -181,6 +182,12 @@ runs = Table(
     Column("as_of", UtcTime),  # when the row was true; an older one does not overwrite it
     Column("archived", Boolean),  # false where Temporal had nothing to archive; null until that is known
     Column("has_rerun", Boolean),  # null where there is no rerun of it
+    Column("used_executions", Integer),  # what it has used: null until that is counted, after its end
+    Column("used_events", BigInteger),
+    Column("used_bytes", BigInteger),
+    Column("used_steps", BigInteger),
+    Column("used_worker_seconds", Float),
+    Column("used_complete", Boolean),
     Index(None, "customer_id", "started_at", "id"),
     Index(None, "customer_id", "workflow_id", "started_at"),
     Index(None, "started_at", "id"),

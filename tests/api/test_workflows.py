@@ -309,17 +309,23 @@ async def test_statistics_count_runs(api: httpx.AsyncClient, services: Services)
     ]
     await store_workflow(api, make_greeting(nodes=nodes, edges=edges))
     await api.post("/workflows/greeting/activate")
+    run_ids = []
     for how in ("well", "well", "ill"):
-        await api.post("/workflows/greeting/runs", params={"wait": 20}, json={"input": {"how": how}})
+        run = await api.post("/workflows/greeting/runs", params={"wait": 20}, json={"input": {"how": how}})
+        run_ids.append(run.json()["id"])
 
     async def read_statistics() -> Any:
         statistics = (await api.get("/workflows/greeting/stats")).json()
-        return statistics if statistics["by_status"] == {"completed": 2, "failed": 1} else None
+        is_counted = statistics["by_status"] == {"completed": 2, "failed": 1} and statistics["usage"]["runs"] == 3
+        return statistics if is_counted else None
 
     statistics = await wait_until(read_statistics)
     assert (statistics["runs"], statistics["success_rate"]) == (3, 66.67)
     assert 0 <= statistics["p50_ms"] <= statistics["p95_ms"]
     assert statistics["last_run_at"]
+    used = [(await api.get(f"/runs/{run_id}")).json()["usage"] for run_id in run_ids]
+    for name in ("executions", "events", "bytes", "steps"):
+        assert statistics["usage"][name] == sum(usage[name] for usage in used) > 0
     assert (await api.get("/workflows/greeting/stats", params={"version": 7})).json()["runs"] == 0
     shown = (await api.get("/workflows/greeting")).json()
     assert (shown["run_count"], shown["success_count"], shown["failure_count"]) == (3, 2, 1)

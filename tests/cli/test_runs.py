@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -37,6 +38,15 @@ async def test_a_detached_run_is_listed_shown_sent_an_event_and_watched(dev: Dev
     assert (sent.code, watched.code) == (0, 0)
     assert '"n": 1' in watched.out
     assert run_id in listed
+
+
+async def test_what_a_run_has_used_is_shown_once_it_is_counted(dev: Dev, tmp_path: Path) -> None:
+    run_id = (await dev("run", write_definition(tmp_path, "used"), "--detach")).out.strip()
+    async with asyncio.timeout(SECONDS):
+        while "\nused " not in (shown := (await dev("runs", "show", run_id)).out):
+            pass
+
+    assert re.search(r"^used 1 execution, \d+ events, [\d,.]+ k?B, \d+\.\d worker seconds$", shown, re.MULTILINE)
 
 
 def test_a_run_is_paused_resumed_and_cancelled(dev: Dev, command: InProcess, tmp_path: Path) -> None:

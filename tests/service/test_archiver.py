@@ -51,8 +51,10 @@ async def test_an_ended_run_is_answered_whole_when_temporal_has_deleted_it(world
         archived = await services.operations.get_document(customer, run.id)
 
     assert archived.complete
+    assert archived.usage is not None
+    assert (archived.usage.executions, archived.usage.complete) == (3, True)
     assert len(archived.steps) == 4
-    assert archived.model_dump(exclude={"links"}) == run.model_dump(exclude={"links"})
+    assert archived.model_dump(exclude={"links", "usage"}) == run.model_dump(exclude={"links", "usage"})
 
 
 @pytest.mark.slow
@@ -86,14 +88,14 @@ async def test_a_run_that_cannot_be_read_in_time_keeps_no_other_from_the_archive
     plan = make_plan({"a": "work"}, "trigger -> a", customer=customer)
     stubborn = await world.run(plan)
     async with serve_api(world, tmp_path) as (services, _):
-        read = services.archiver.reader.read_document
+        read = services.archiver.reader.read_ended
 
         async def refuse(run_id: str) -> Run:
             if run_id == stubborn.id:
                 raise ServerUnavailable("the history of the run cannot be read in time")
             return await read(run_id)
 
-        monkeypatch.setattr(services.archiver.reader, "read_document", refuse)
+        monkeypatch.setattr(services.archiver.reader, "read_ended", refuse)
         other = await world.run(plan)
 
         async def is_archived() -> bool:
@@ -114,7 +116,7 @@ async def test_whatever_is_wrong_with_a_run_keeps_no_other_from_the_archive(
     plan = make_plan({"a": "work"}, "trigger -> a", customer=customer)
     odd = await world.run(plan)
     async with serve_api(world, tmp_path) as (services, _):
-        read = services.archiver.reader.read_document
+        read = services.archiver.reader.read_ended
 
         async def fail_to_read(run_id: str) -> Run:
             if run_id == odd.id:
@@ -127,7 +129,7 @@ async def test_whatever_is_wrong_with_a_run_keeps_no_other_from_the_archive(
             return compress_document(run)
 
         if stage == "read":
-            monkeypatch.setattr(services.archiver.reader, "read_document", fail_to_read)
+            monkeypatch.setattr(services.archiver.reader, "read_ended", fail_to_read)
         else:
             monkeypatch.setattr(archiver, "compress_document", fail_to_compress)
         other = await world.run(plan)
@@ -231,13 +233,13 @@ async def test_the_size_and_the_age_of_a_backlog_are_shown(world: World, tmp_pat
     customer, _ = world.script()
     plan = make_plan({"a": "work"}, "trigger -> a", customer=customer)
     async with serve_api(world, tmp_path) as (services, _):
-        gate, read = asyncio.Event(), services.archiver.reader.read_document
+        gate, read = asyncio.Event(), services.archiver.reader.read_ended
 
         async def read_late(run_id: str) -> Run:
             await gate.wait()
             return await read(run_id)
 
-        services.archiver.reader.read_document = read_late  # type: ignore[method-assign]
+        services.archiver.reader.read_ended = read_late  # type: ignore[method-assign]
         runs = [await world.run(plan) for _ in range(3)]
         wanted = {run.id for run in runs}
 

@@ -1,13 +1,19 @@
 """The archive holds the documents of ended runs."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import update
 
 from orchestrator.model.run import RunSummary, Status
+from orchestrator.model.usage import Usage, UsageSum
 from orchestrator.store.archive import Archive, ArchivedRun, Backlog
 from orchestrator.store.database import Database
 from orchestrator.store.run_index import RunIndex
+from orchestrator.store.tables import workflows
+from orchestrator.store.usage import sum_usage
+from orchestrator.store.workflows import Definitions
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -56,6 +62,29 @@ async def test_ended_runs_are_pending_until_they_are_archived_or_lost(archive: A
 
     assert await list_pending(archive) == ["second"]
     assert await archive.read_backlog() == Backlog(1, NOW + timedelta(minutes=2))
+
+
+async def test_what_runs_have_used_is_summed_by_workflow_and_version(archive: Archive) -> None:
+    await Definitions(archive.database).create("acme", "w", {"name": "w"}, "me")
+    async with archive.database.write_transaction() as connection:
+        await connection.execute(update(workflows).values(created_at=NOW))
+    whole = Usage(executions=2, events=40, bytes=2**40, steps=3, worker_seconds=1.5, complete=True)
+    first, second = (make_document(run) for run in RUNS[:2])
+    none = UsageSum(runs=0, executions=0, events=0, bytes=0, steps=0, worker_seconds=0, complete=True)
+
+    assert await sum_usage(archive.database, "acme", "w") == none
+
+    await archive.put([replace(first, usage=whole), replace(second, usage=whole), make_document(RUNS[3])])
+
+    total = UsageSum(runs=2, executions=4, events=80, bytes=2**41, steps=6, worker_seconds=3, complete=True)
+    assert await sum_usage(archive.database, "acme", "w") == total
+    assert await sum_usage(archive.database, "acme", "w", 1) == total
+    assert await sum_usage(archive.database, "acme", "w", 2) == none
+    assert await sum_usage(archive.database, "other", "w") == none
+
+    await archive.put([replace(make_document(RUNS[3]), usage=whole.model_copy(update={"complete": False}))])
+
+    assert (await sum_usage(archive.database, "acme", "w")).complete is False
 
 
 async def test_the_index_does_not_make_an_archived_run_pending_again(archive: Archive) -> None:

@@ -1,13 +1,16 @@
 """Runs with much data continue as new: nothing that a run may start with loses it later."""
 
 import asyncio
+import json
 import random
 from collections.abc import AsyncIterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from orchestrator.model.run import Run
+from orchestrator.model.usage import Usage
 from orchestrator.reruns.restart import Changes
 from orchestrator.reruns.targets import Target
 from orchestrator.temporal.devserver import DevServer, run_dev_server
@@ -36,6 +39,56 @@ async def short_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterato
 async def short(short_server: DevServer) -> AsyncIterator[World]:
     async with open_world(short_server) as world:
         yield world
+
+
+async def measure_usage(world: World, run_id: str) -> Usage:
+    """Return what Temporal says of all executions of a run, and the times in their histories."""
+    executions, size, lengths, seconds = await list_executions(world.client, run_id), 0, 0, 0.0
+    for name, text in executions:
+        events = json.loads(text)["events"]
+        execution = events[0]["workflowExecutionStartedEventAttributes"]["originalExecutionRunId"]
+        described = await world.client.get_workflow_handle(name, run_id=execution).describe()
+        lengths += described.history_length
+        size += described.raw_description.workflow_execution_info.history_size_bytes
+        for event in events:
+            if (completed := event.get("activityTaskCompletedEventAttributes")) is not None:
+                began = events[int(completed["startedEventId"]) - 1]["eventTime"]
+                took = datetime.fromisoformat(event["eventTime"]) - datetime.fromisoformat(began)
+                seconds += took.total_seconds()
+    steps = (await world.runs.reader.read_document(run_id)).steps_total
+    return Usage(
+        executions=len(executions), events=lengths, bytes=size, steps=steps, worker_seconds=seconds, complete=True
+    )
+
+
+@pytest.mark.slow
+async def test_what_a_run_has_used_is_what_temporal_says_of_all_its_executions(short: World) -> None:
+    """Of those that the document does not need, the length and the size are described."""
+    nodes = {
+        "each": make_loop(20, "n", "note"),
+        "note": {"type": "action", "action": "work"},
+        "fork": {"type": "parallel", "branches": [["b"], ["c"]], "config": {"mode": "child"}},
+        "b": "work",
+        "c": "work",
+    }
+    for limit in (100, 5):
+        customer, _ = short.script()
+        settings = {"step_log_limit": limit}
+        plan = make_plan(nodes, "trigger -> each", "each -> fork", customer=customer, settings=settings)
+        run = await short.run(plan)
+        usage = (await short.runs.reader.read_ended(run.id)).usage
+        measured = await measure_usage(short, run.id)
+
+        assert usage is not None
+        assert measured.executions >= 4, "the run continues as new, and has two branches"
+        named = {"executions", "events", "bytes", "steps"}
+        assert usage.model_dump(include=named) == measured.model_dump(include=named)
+        if limit == 100:
+            assert usage.complete
+            assert usage.worker_seconds == pytest.approx(measured.worker_seconds, abs=0.001)
+        else:
+            assert not usage.complete
+            assert 0 < usage.worker_seconds < measured.worker_seconds
 
 
 def make_text(size: int) -> str:

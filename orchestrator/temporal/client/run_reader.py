@@ -29,6 +29,7 @@ from orchestrator.temporal.client.flow_reader import FlowReader
 from orchestrator.temporal.client.migration_reader import MigrationReader
 from orchestrator.temporal.client.rerun_reader import RerunReader
 from orchestrator.temporal.client.run_tree import RunTree
+from orchestrator.temporal.client.usage_reader import read_usage
 from orchestrator.temporal.history.stream import Cursor, follow, follow_tail
 from orchestrator.temporal.history.stream_events import StreamEvent
 from orchestrator.temporal.payload_store.references import encode_history, load_payloads
@@ -63,6 +64,13 @@ class RunReader:
     async def read_document(self, run_id: str) -> Run:
         """Return the run document with the steps of all branches; raises RunNotFound."""
         return self._with_links((await self.read_tree(run_id)).run)
+
+    async def read_ended(self, run_id: str) -> Run:
+        """Return the document of a run that has ended, with what it has used; raises RunNotFound."""
+        async with translate_rpc_errors(run_id):
+            tree = await RunTree.read(self.flows, run_id)
+            usage = await read_usage(self.client, tree) if tree.run.status in ENDED else None
+            return self._with_links(tree.run.model_copy(update={"usage": usage}))
 
     async def read_tree(self, run_id: str, previous: RunTree | None = None) -> RunTree:
         """Return the run with its branches; `previous` saves reading branches that had ended by then."""

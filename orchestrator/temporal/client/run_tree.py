@@ -33,6 +33,20 @@ READS_AT_ONCE = 20
 
 
 @dataclass(frozen=True, slots=True)
+class ReadFlow:
+    """What was read of the executions of a run, or of a branch."""
+
+    described: WorkflowExecutionDescription
+    """The latest of them."""
+    executions: int
+    """Number of those that were read."""
+    worker_seconds: float
+    """How long workers were busy with the activities of these."""
+    reused: bool = False
+    """An earlier run has completed it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Branch:
     """The part of the run document that one branch has."""
 
@@ -44,6 +58,7 @@ class Branch:
     pending: list[Any]
     """Its pending activities, as Temporal describes them."""
     running: bool
+    flow: ReadFlow
 
 
 @dataclass(slots=True)
@@ -52,6 +67,10 @@ class RunTree:
 
     run: Run
     branches: list[Branch] = field(default_factory=list)
+    flow: ReadFlow | None = None
+    """Of the run itself."""
+    unread: list[str] = field(default_factory=list)
+    """Workflow ids of branches of its own that are known and were not read."""
     paused: bool = False
     """An operator has paused it, as far as a worker has taken that."""
 
@@ -64,8 +83,9 @@ class RunTree:
         client = reader.client
         described = await client.get_workflow_handle(run_id).describe()
         reading = await reader.read(described)
-        tree = cls(reading.run, paused=reading.paused)
+        tree = cls(reading.run, paused=reading.paused, flow=_describe_flow(described, reading))
         tree.branches, problems = await _read_branches(reader, reading.branches, previous.branches if previous else [])
+        tree.unread = _list_unread(reading.branches, tree.branches)
         tree.run = _mark_unread(_merge_branches(tree.run, tree.branches), problems)
         pending = [*described.raw_description.pending_activities]
         pending += [activity for branch in tree.branches for activity in branch.pending]
@@ -85,6 +105,11 @@ class RunTree:
     def running(self) -> list[str]:
         """Return the workflow ids of the branches that are running."""
         return [branch.workflow_id for branch in self.branches if branch.running]
+
+    def list_own_flows(self) -> list[ReadFlow]:
+        """Return what was read of the run and its branches, without those that an earlier run has completed."""
+        flows = [self.flow, *(branch.flow for branch in self.branches)]
+        return [flow for flow in flows if flow is not None and not flow.reused]
 
     def find_workflow_of_path(self, path: str) -> str:
         """Return the workflow that runs an iteration or a branch: that of the innermost branch around it."""
@@ -164,6 +189,17 @@ async def _read_branches(
     return list(branches.values()), problems + [_Unread() for _ in waiting]
 
 
+def _list_unread(listed: list[dict[str, Any]], branches: list[Branch]) -> list[str]:
+    """Return the branches that have ended and were not read, without those that an earlier run has completed."""
+    known = {branch.workflow_id for branch in branches}
+    entries = [*listed, *(entry for branch in branches for entry in branch.inner)]
+    return [
+        entry["workflow_id"]
+        for entry in entries
+        if entry["status"] != "running" and not entry.get("reused") and entry["workflow_id"] not in known
+    ]
+
+
 def _leave_out_batches(listed: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Leave out batches of loops that have ended, but for those with the newest steps: a document has no more."""
     steps, kept = 0, []
@@ -194,7 +230,12 @@ async def _read_branch(reader: FlowReader, branch: dict[str, Any], known: dict[s
     pending = [*described.raw_description.pending_activities]
     run = _mark_reused(reading.run) if branch.get("reused") else reading.run
     inner = [{**entry, **({"reused": True} if branch.get("reused") else {})} for entry in reading.branches]
-    return Branch(workflow_id, branch["path"], run, inner, pending, running)
+    flow = _describe_flow(described, reading, reused=bool(branch.get("reused")))
+    return Branch(workflow_id, branch["path"], run, inner, pending, running, flow)
+
+
+def _describe_flow(described: WorkflowExecutionDescription, reading: FlowReading, *, reused: bool = False) -> ReadFlow:
+    return ReadFlow(described, reading.executions, reading.worker_seconds, reused)
 
 
 def _mark_reused(run: Run) -> Run:

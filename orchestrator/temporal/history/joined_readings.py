@@ -16,6 +16,8 @@ class JoinedReadings:
         self._steps = JoinedSteps[StepDocument](latest.step_limit)
         self._is_complete = True
         self._continues = ""
+        self._executions = 0
+        self._worker_seconds = 0.0
         self._add(latest)
 
     def find_next(self) -> str:
@@ -33,10 +35,18 @@ class JoinedReadings:
         self._steps.add_earlier(zip(reading.numbers, reading.run.steps, strict=True), reading.drops)
         self._is_complete &= reading.run.complete
         self._continues = reading.continues
+        self._executions += reading.executions
+        self._worker_seconds += reading.worker_seconds
 
     def join(self) -> FlowReading:
         """Return the reading of the latest execution with the newest steps of all."""
         newest = self._steps.list_newest()
         steps = [step for _, step in newest]
         run = self._latest.run.model_copy(update={"steps": steps, "complete": self._is_complete})
-        return replace(self._latest, run=limit_document(run), numbers=[number for number, _ in newest])
+        return replace(
+            self._latest,
+            run=limit_document(run),
+            numbers=[number for number, _ in newest],
+            executions=self._executions,
+            worker_seconds=self._worker_seconds,
+        )

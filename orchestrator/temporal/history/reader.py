@@ -19,6 +19,7 @@ from orchestrator.model.run import ENDED, Run, RunSummary, StepDocument, count_m
 from orchestrator.temporal.history.attempts import add_attempts
 from orchestrator.temporal.history.document_limit import limit_document
 from orchestrator.temporal.history.recorded_execution import HistoryMismatch, RecordedExecution
+from orchestrator.temporal.history.worker_time import sum_worker_seconds
 from orchestrator.temporal.payloads import shorten_id
 from orchestrator.temporal.requests import read_plan, read_request
 from orchestrator.temporal.search_attributes import add_scheduled_time
@@ -46,6 +47,10 @@ class FlowReading:
     """Number of steps that its document keeps."""
     continues: str = ""
     """The execution that it has continued as new; empty for the first."""
+    executions: int = 1
+    """Number of executions that were read."""
+    worker_seconds: float = 0.0
+    """How long workers were busy with the activities of these."""
 
 
 def read_flows(histories: Sequence[tuple[str, bytes]]) -> list[FlowReading]:
@@ -72,6 +77,7 @@ def read_flow(workflow_id: str, events: Sequence[HistoryEvent]) -> FlowReading:
             drops=flow.state.drops,
             step_limit=flow.plan.step_log_limit,
             continues=_find_continued(events[0]),
+            worker_seconds=sum_worker_seconds(events),
         )
     finally:
         execution.close()
