@@ -2,7 +2,7 @@
 
 from pydantic import ValidationError
 
-from orchestrator.forecast.sizes import Sizes
+from orchestrator.forecast.sizes import Sizes, describe_mistakes
 
 
 def require_sizes(text: str | None) -> str | None:
@@ -10,8 +10,7 @@ def require_sizes(text: str | None) -> str | None:
     try:
         parse_sizes(text)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ValueError(": ".join([*map(str, first["loc"]), first["msg"]])) from None
+        raise ValueError(describe_mistakes(error)) from None
     return text
 
 

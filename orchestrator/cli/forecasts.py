@@ -12,16 +12,14 @@ def parse_sizes(text: str | None) -> dict[str, Any]:
     """Return the sizes of `--sizes`; raises UsageError."""
     from pydantic import ValidationError
 
-    from orchestrator.forecast.sizes import Sizes
+    from orchestrator.forecast.sizes import Sizes, describe_mistakes
 
     try:
         value = {} if text is None else parse_json_argument(text, "--sizes")
         return Sizes.model_validate(value).model_dump(exclude_unset=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = "/".join(map(str, first["loc"])) or "the value"
         hint = 'write --sizes \'{"items": {"each": 1000}}\'; see orchestrator validate --help'
-        raise UsageError(f"--sizes is not valid: {where}: {first['msg']}", hint=hint) from None
+        raise UsageError(f"--sizes is not valid: {describe_mistakes(error)}", hint=hint) from None
 
 
 def print_forecast(name: str, forecast: Mapping[str, Any]) -> None:

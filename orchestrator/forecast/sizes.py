@@ -2,7 +2,10 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from orchestrator.jsontools.suggestions import did_you_mean
+from orchestrator.jsontools.validation_messages import describe_validation_error
 
 DEFAULT_ITEMS = 10
 DEFAULT_RESULT_BYTES = 1_000
@@ -37,3 +40,19 @@ class Sizes(BaseModel):
     def list_named(self) -> set[str]:
         """Return the ids of all nodes that are named."""
         return {*self.items, *self.times, *self.results, *self.seconds}
+
+
+def describe_mistakes(error: ValidationError) -> str:
+    """Return everything that is wrong with sizes, for people."""
+    messages = []
+    for each in error.errors():
+        *path, name = [str(part) for part in each["loc"]] or [""]
+        if each["type"] == "json_invalid":
+            messages.append("this is not JSON")
+        elif each["type"] == "extra_forbidden":
+            hint = did_you_mean(name, Sizes.model_fields)
+            messages.append(f"unknown field `{name}`" + (f" ({hint})" if hint else ""))
+        else:
+            where = "/".join([*path, name])
+            messages.append(f"{where or 'the value'} {describe_validation_error(each)}")
+    return "; ".join(messages)

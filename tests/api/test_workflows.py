@@ -485,6 +485,7 @@ async def test_validate_forecasts_the_history_of_a_run_for_given_sizes(api: http
     assert good["forecast"] == alone["forecast"]
     assert broken["forecast"] is None
     assert refused.status_code == 422
+    assert refused.json()["errors"][0]["message"] == "items must be an object, not a number"
 
 
 async def test_versions_are_compared_node_by_node(api: httpx.AsyncClient) -> None:
