@@ -1,15 +1,13 @@
-"""Run the benchmarks: `python -m benchmarks [--quick | --full] [PART] [--json]`.
+"""Run the benchmarks.
 
-PART is one of `--service`, `--fairness`, `--lists`, `--archive`, `--loops` and `--wide`. `--full` adds loops of 100,000
-steps and of a million fused ones; `--quick` without a PART leaves out all loops of that length.
-
-They fail only on wrong results, never on times.
+`--full` adds loops of 100,000 steps and of a million fused ones; `--quick` without a part leaves out all loops of that
+length. They fail only on wrong results, never on times.
 """
 
+import argparse
 import asyncio
 import atexit
 import json
-import sys
 import time
 from dataclasses import asdict
 from typing import Any
@@ -25,26 +23,43 @@ from benchmarks.run_lists import measure_lists
 from benchmarks.service import measure_service
 from benchmarks.wide_loops import measure_wide_loops
 
+PARTS = ("service", "fairness", "lists", "archive", "loops", "wide")
+
 
 def main() -> None:
     """Run and print all measurements, or one part of them."""
-    quick, full = "--quick" in sys.argv, "--full" in sys.argv
-    if "--fairness" in sys.argv:
-        print_results(asyncio.run(measure_fairness(quick)), [])
-    elif "--archive" in sys.argv:
-        print_results(asyncio.run(measure_archive(quick)), [])
-    elif "--wide" in sys.argv:
-        print_results(asyncio.run(measure_wide_loops(quick)), [])
-    elif "--lists" in sys.argv:
-        print_lists(asyncio.run(measure_lists(quick)))
-    elif "--loops" in sys.argv:
-        print_loops(asyncio.run(measure_loops(quick=quick, full=full)))
-    else:
-        measure_all(quick=quick, full=full, service_only="--service" in sys.argv)
+    args = parse_arguments()
+    match args.part:
+        case "fairness":
+            print_results(asyncio.run(measure_fairness(args.quick)), [])
+        case "archive":
+            print_results(asyncio.run(measure_archive(args.quick)), [])
+        case "wide":
+            print_results(asyncio.run(measure_wide_loops(args.quick)), [])
+        case "lists":
+            print_lists(asyncio.run(measure_lists(args.quick)))
+        case "loops":
+            print_loops(asyncio.run(measure_loops(quick=args.quick, full=args.full)))
+        case _:
+            measure_all(args)
 
 
-def measure_all(*, quick: bool, full: bool, service_only: bool) -> None:
+def parse_arguments() -> argparse.Namespace:
+    """Read the command line."""
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__, formatter_class=formatter)
+    size, parts = parser.add_mutually_exclusive_group(), parser.add_mutually_exclusive_group()
+    size.add_argument("--quick", action="store_true", help="measure little")
+    size.add_argument("--full", action="store_true", help="measure very long loops, too")
+    for part in PARTS:
+        parts.add_argument(f"--{part}", dest="part", action="store_const", const=part, help="measure this part alone")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    return parser.parse_args()
+
+
+def measure_all(args: argparse.Namespace) -> None:
     """Run and print the measurements that are no part of their own."""
+    quick = args.quick
     size, planned = (2_000, 1_000) if quick else (100_000, 10_000)
     pure = {
         f"planning {planned:,} nodes (s)": measure_planning(planned),
@@ -54,11 +69,11 @@ def measure_all(*, quick: bool, full: bool, service_only: bool) -> None:
     service = asyncio.run(measure_service(quick))
     compared: list[Compared] = []
     loops: list[LoopCost] = []
-    if not service_only:
+    if args.part != "service":
         compared = asyncio.run(compare_all(quick))
         service |= asyncio.run(measure_interruptions(quick))
-        loops = [] if quick else asyncio.run(measure_loops(quick=False, full=full))
-    if "--json" in sys.argv:
+        loops = [] if quick else asyncio.run(measure_loops(quick=False, full=args.full))
+    if args.json:
         rows = {"durable": [build_row(one) for one in compared], "loops": [asdict(one) for one in loops]}
         print(json.dumps({"pure": pure, "service": service, **rows}, indent=2))
     else:

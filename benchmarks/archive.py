@@ -5,6 +5,7 @@ import asyncio
 import tempfile
 import time
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
 from sqlalchemy import func, select
@@ -12,6 +13,7 @@ from sqlalchemy import func, select
 from activities.registry import Registry
 from benchmarks.cases import EXAMPLE, LOCAL, TEMPLATES, echo
 from orchestrator.planner.planner import check
+from orchestrator.planner.policies import Catalogue
 from orchestrator.service.archiver import Archiver
 from orchestrator.settings import Settings
 from orchestrator.store.archive import Archive
@@ -60,7 +62,7 @@ async def _run_all(runs: Runs, registry: Registry, steps: int, number: int) -> l
         "edges": [{"source": "trigger", "target": "each"}],
         "settings": {"fuse": False, "step_log_limit": steps + 1},
     }
-    plan = check(definition, registry=registry).require()
+    plan = check(definition, registry=cast("Catalogue", registry)).require()
     at_once = asyncio.Semaphore(20)
 
     async def run_one() -> str:

@@ -79,7 +79,7 @@ async def measure_loop(client: Client, kind: str, passes: int) -> LoopCost:
 
 def _build_case(kind: str, passes: int) -> Case:
     definition = build_fused_loop(passes) if kind == FUSED else build_loop(passes)
-    return Case(kind, "HandSequence", passes, definition, 1, passes)
+    return Case("fused" if kind == FUSED else "regular", kind, "HandSequence", passes, definition, 1, passes)
 
 
 def build_fused_loop(passes: int) -> dict[str, Any]:

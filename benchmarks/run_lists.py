@@ -109,7 +109,7 @@ def list_filters(count: int) -> dict[str, RunFilter]:
         "ended": RunFilter(ended_since=middle, ended_until=middle + timedelta(days=1)),
         "workflow": RunFilter(workflow_id="workflow-7"),
     }
-    started = {"since": middle - timedelta(days=7), "until": middle + timedelta(days=7)}
+    started: dict[str, Any] = {"since": middle - timedelta(days=7), "until": middle + timedelta(days=7)}
     return {
         **{name: wanted for name, wanted in alone.items() if wanted.error is None},
         **{f"{name} + workflow": replace(wanted, workflow_id="workflow-7") for name, wanted in alone.items()},

@@ -57,7 +57,7 @@ async def _measure(client: Client, count: int, execution: str) -> str:
 
 def _build_definition(count: int, execution: str) -> dict[str, Any]:
     each = {"id": "each", "type": "loop", "collection": count, "body": ["work"], "config": {"max_concurrency": AT_ONCE}}
-    work = {"id": "work", "type": "action", "action": "bench.echo", "execution": execution}
+    work: dict[str, Any] = {"id": "work", "type": "action", "action": "bench.echo", "execution": execution}
     work["config"] = {"order": "{{ item }}", "url": "", "json": {}, "text": ""}
     done = {"id": "done", "type": "set", "config": {"done": "{{ steps.each.output.succeeded }}"}}
     edges = [{"source": "trigger", "target": "each"}, {"source": "each", "target": "done"}]
