@@ -198,7 +198,7 @@ def select_context(context: Mapping[str, Any], paths: tuple[tuple[str, ...], ...
     selected: dict[str, Any] = {"workflow": context["workflow"], "run": context["run"], "steps": {}}
     for path in paths:
         _copy_path(context, selected, path)
-    return selected
+    return {**selected, "steps": dict(selected["steps"])}  # the batch adds to its own
 
 
 def _copy_path(source: Mapping[str, Any], target: dict[str, Any], path: tuple[str, ...]) -> None:
@@ -209,4 +209,4 @@ def _copy_path(source: Mapping[str, Any], target: dict[str, Any], path: tuple[st
     if rest and isinstance(value, Mapping):
         _copy_path(value, target.setdefault(key, {}), tuple(rest))
     else:
-        target[key] = dict(value) if key == "steps" else value  # the batch adds to its own
+        target[key] = value
