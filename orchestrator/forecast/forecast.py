@@ -28,20 +28,20 @@ def forecast_run(plan: Plan, sizes: Sizes) -> Forecast:
     flows = list(_list_flows(walk, part))
     total = sum_up(part)
     return Forecast(
-        **_round(total),
+        **_round_amounts(total),
         steps=round(total.steps),
         fewest_tasks=sum(each.fewest_tasks for each in flows),
         most_tasks=sum(each.most_tasks for each in flows),
         flows=flows,
         nodes=[
             NodeForecast(
-                **_round(tally), node_id=node_id, path=path, steps=round(tally.steps), is_fused=tally.fused > 0
+                **_round_amounts(tally), node_id=node_id, path=path, steps=round(tally.steps), is_fused=tally.fused > 0
             )
             for (path, node_id), tally in part.by_key.items()
             if node_id
         ],
         items=[
-            ItemForecast(**_round(sum_up(item)), node_id=name, iterations=count, is_assumed=name in assumed)
+            ItemForecast(**_round_amounts(sum_up(item)), node_id=name, iterations=count, is_assumed=name in assumed)
             for name, (count, item) in walk.per_item.items()
         ],
         sizes=sizes,
@@ -65,7 +65,7 @@ def _list_flows(walk: FlowWalk, part: Part) -> Iterator[FlowForecast]:
         counts = part.flows.get(path)
         count, fewest, most, continued = counts if counts else (1.0, part.fewest_tasks, part.most_tasks, part.continued)
         yield FlowForecast(
-            **_round(tally),
+            **_round_amounts(tally),
             path=path,
             kind=walk.children.get(path, "run"),
             count=round(count),
@@ -76,5 +76,5 @@ def _list_flows(walk: FlowWalk, part: Part) -> Iterator[FlowForecast]:
         )
 
 
-def _round(tally: Tally) -> dict[str, float]:
+def _round_amounts(tally: Tally) -> dict[str, float]:
     return {"events": round(tally.events), "bytes": round(tally.bytes), "tasks": round(tally.tasks, 1)}

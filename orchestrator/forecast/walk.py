@@ -255,18 +255,25 @@ class FlowWalk:
         if node.inline:
             self._walk_together([branch.scope for branch in node.branches])
             return
-        self._end_segment()
-        self._show(f"{node.id}[]")
-        self.parts.append(Part())
-        self._start_children(node)
+        self._begin_children(node)
         for index, branch in enumerate(node.branches):
             plan = self.plan.model_copy(update={"scope": branch.scope, "timeout_seconds": None, "keys": {}})
             workflows = {name: self.plan.workflows[name] for name in branch.workflows}
             recorded = plan.model_copy(update={"variables": {}, "workflows": workflows})
             self._walk_child(node, "branch", plan, measure(recorded.to_json()), f"[{index}]")
+        self._join_children(len(node.branches))
+
+    def _begin_children(self, node: AnyNode) -> None:
+        """Begin several child workflows, whose workflow tasks in this flow may fall together."""
+        self._end_segment()
+        self._show(f"{node.id}[]")
+        self.parts.append(Part())
+        self._start_children(node)
+
+    def _join_children(self, number: int) -> None:
         children = self.parts.pop()
-        children.combine_tasks(self.path, 2, 1 + len(node.branches))
-        children.most_tasks = 2 * len(node.branches)
+        children.combine_tasks(self.path, 2, 1 + number)
+        children.most_tasks = 2 * number
         self.part.merge(children)
 
     def _walk_together(self, scopes: Sequence[Scope]) -> None:
@@ -319,10 +326,7 @@ class FlowWalk:
             update={"scope": Scope(nodes=(alone,), entries=(0,)), "timeout_seconds": None, "keys": {}}
         )
         start = measure(plan.model_copy(update={"workflows": {}, "variables": {}}).to_json())
-        self._end_segment()
-        self._show(f"{node.id}[]")
-        self.parts.append(Part())
-        self._start_children(node)
+        self._begin_children(node)
         full, rest = divmod(count, size)
 
         def walk_batch(length: int) -> None:
@@ -334,11 +338,7 @@ class FlowWalk:
         self.repeat(full, lambda: walk_batch(size))
         if rest:
             walk_batch(rest)
-        children = self.parts.pop()
-        number = full + bool(rest)
-        children.combine_tasks(self.path, 2, 1 + number)
-        children.most_tasks = 2 * number
-        self.part.merge(children)
+        self._join_children(full + bool(rest))
 
     def _show(self, what: str) -> None:
         """Show a wait: with the time since when, which another wait of the node changes as well."""

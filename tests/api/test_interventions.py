@@ -145,7 +145,7 @@ async def test_of_two_operators_one_decides_on_a_step_and_the_other_is_told_who_
         late = await operate(bob, f"/runs/{run_id}/resolve", skip)
         entries = (await ada.get(f"/runs/{run_id}")).json()["interventions"]
         (done,) = (each for each in entries if each["kind"] != "set_parameters")
-        # New parameters decide nothing: they wait for the next attempt, and are refused once the step goes on.
+        # New parameters decide nothing: they wait for the next attempt, and are refused once the step continues.
         decides = repair["kind"] != "set_parameters" or repaired.status_code == 409
         refused = [answer for answer in (repaired, resolved, late) if answer.status_code == 409]
         named = f"; {done['by']} {WORDS[done['kind']]} {step_id}"

@@ -54,7 +54,7 @@ class Recorded:
     timeouts: int = 0
     """Those of them that no event has ended."""
     is_in_order: bool = False
-    """One thing has happened after the other, once, and nobody has interfered."""
+    """Everything happened in order and once, and no operator intervened."""
     continued: int = 0
     """Executions that have continued another one."""
 
@@ -212,7 +212,7 @@ class _Counting:
         self.done = Counter(step.node_id for step in steps if _has_run(step))
 
     def count_scope(self, scope: Scope, passes: int) -> None:
-        """Count the nodes of a scope, which has been passed that many times."""
+        """Count the nodes of a scope that ran this many times."""
         for node in scope.nodes:
             done = self._count_done(node)
             self.counts["times"][node.id] = done / passes if passes else 0

@@ -65,11 +65,11 @@ class Comparison:
         self.bytes += recorded.updates * UPDATE_BYTES + 2 * STACK_BYTES * recorded.failed_children
 
     def count_events(self, tasks: float) -> float:
-        """Return the events that are expected with that many workflow tasks."""
+        """Return the expected number of events, given the number of workflow tasks."""
         return self.operations + TASK_EVENTS * tasks
 
     def count_bytes(self, tasks: float) -> float:
-        """Return the bytes that are expected with that many workflow tasks."""
+        """Return the expected number of bytes, given the number of workflow tasks."""
         return self.bytes + TASK_BYTES * (tasks - self.tasks)
 
 
