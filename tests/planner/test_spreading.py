@@ -70,3 +70,15 @@ def test_a_path_inside_another_one_is_not_named_twice() -> None:
 
     assert spread is not None
     assert spread.paths == (("input",),)
+
+
+def test_a_batch_has_steps_of_its_own_and_an_input_as_it_is() -> None:
+    """An input that is named `steps` need not be an object."""
+    body = {**WORK, "config": {"all": "{{ steps }}", "one": "{{ input.steps[0] }}"}}
+    spread = find_spread(body, max_concurrency=2)
+    context = {"workflow": {}, "run": {}, "steps": {"b": 1}, "input": {"steps": ["one"]}}
+
+    assert spread is not None
+    selected = select_context(context, spread.paths)
+    assert (selected["steps"], selected["input"]) == ({"b": 1}, {"steps": ["one"]})
+    assert selected["steps"] is not context["steps"]
