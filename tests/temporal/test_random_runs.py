@@ -420,7 +420,9 @@ class Operator:
                 await self.resolve("skip")
             except (OperationRefused, ServerUnavailable):
                 continue  # it has ended, or the step has been resolved
-            await asyncio.sleep(0.05)
+            # Temporal begins the next execution after a second. With a signal for each of the few events that it may
+            # have here, it would continue as new at once, for ever.
+            await asyncio.sleep(1.0 / (SUGGESTED_AT // 3))
 
 
 def require_undone(run: Run, script: Script, where: str) -> None:
