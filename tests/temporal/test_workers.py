@@ -12,6 +12,7 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 
 from activities.registry import Registry
 from orchestrator.errors import ServerUnavailable
+from orchestrator.model.run import Run
 from orchestrator.planner.planner import check
 from orchestrator.temporal.client import run_tree
 from orchestrator.temporal.client.run_reader import RunReader
@@ -234,15 +235,19 @@ async def test_a_step_whose_function_cannot_be_stopped_is_cancelled_all_the_same
     assert slow_actions.was_cancelled == [True]
 
 
-async def test_a_step_that_no_worker_has_taken_is_pending(world: World) -> None:
-    """It was shown as running for ever, although no worker polls its queue."""
+async def test_a_step_that_no_worker_has_taken_is_pending_and_so_is_its_run(world: World) -> None:
+    """They were shown as running for ever, although no worker polls the queue."""
     customer, _ = world.script()
     plan = make_plan(
         {"a": {"type": "action", "action": "work", "task_queue": "gpu"}}, "trigger -> a", customer=customer
     )
     run_id = await world.start(plan)
 
-    run = await world.wait_for_waiting(run_id, "worker")
+    async def find_pending() -> Run | None:
+        run = await world.runs.reader.read_document(run_id)
+        return run if run.status == "pending" else None
+
+    run: Run = await wait_until(find_pending)
     await world.runs.terminate(run_id, "enough")
 
     (wait,) = run.waiting_for

@@ -14,7 +14,7 @@ from orchestrator.temporal.payloads import shorten_id
 NOT_REGISTERED = "NotFoundError"
 """Error type with which a worker rejects an activity that it does not know."""
 UNTAKEN_SECONDS = 2.0
-"""How long a workflow task waits for a worker before that is shown: a worker that is there takes it at once."""
+"""How long a task waits for a worker before its run is `pending`: a worker that is there takes it at once."""
 
 
 def mark_pending_work(run: Run, activities: Sequence[Any]) -> Run:
@@ -118,7 +118,10 @@ def _describe_retry(step: StepDocument, pending: Any) -> dict[str, Any]:
 
 
 def _mark_pending(run: Run, pending: Sequence[Any]) -> Run:
-    """Show activities that no worker has taken yet as `pending`, with their task queue and since when they wait."""
+    """Show activities that no worker has taken yet as `pending`, with their task queue and since when they wait.
+
+    The run is `pending`, too, where no worker has any of its activities and one waits for longer: as in lists.
+    """
     untaken = {activity.activity_id: activity for activity in pending if _is_untaken(activity)}
     steps, waits = [], list(run.waiting_for)
     for step in run.steps:
@@ -131,7 +134,15 @@ def _mark_pending(run: Run, pending: Sequence[Any]) -> Run:
             activity.activity_options.task_queue.name, activity.scheduled_time.ToDatetime(tzinfo=UTC)
         )
         waits.append({"node_id": step.node_id, "step_id": step.id, "kind": "worker", **queue})
-    return run.model_copy(update={"steps": steps, "waiting_for": waits})
+    lacks_worker = run.status == "running" and all(map(_is_between_attempts, pending)) and any(map(_is_late, pending))
+    changed: dict[str, Any] = {"steps": steps, "waiting_for": waits}
+    return run.model_copy(update={**changed, **({"status": "pending"} if lacks_worker else {})})
+
+
+def _is_late(pending: Any) -> bool:
+    """Return whether an activity has waited for its first worker for longer than one that is there needs."""
+    since = pending.scheduled_time.ToDatetime(tzinfo=UTC)
+    return _is_untaken(pending) and (datetime.now(UTC) - since).total_seconds() >= UNTAKEN_SECONDS
 
 
 def _is_untaken(activity: Any) -> bool:
