@@ -226,9 +226,11 @@ class Operations:
         except ServerUnavailable:  # a run whose history cannot be read in time still takes events
             return
         answer = awaited.find_answer(name, run.steps)
-        if answer is None or run.completed_at is not None:
+        if answer is None:
             return
         output = answer.output_data if isinstance(answer.output_data, dict) else {}
+        if run.completed_at is not None and "event" not in output:  # it has ended without an answer, and is refused so
+            return
         what = "the wait ended"
         if "event" in output:
             sender = await self.runs.find_event_sender(run_id, output["event"], output.get("payload"))

@@ -125,6 +125,7 @@ async def test_an_event_that_is_sent_again_gets_the_first_answer(api: httpx.Asyn
     assert [answer.status_code for answer in answers] == [202, 202]
     assert [answer.status_code for answer in again] == [202, 202]
     assert new.status_code == 409
+    assert new.json()["detail"].startswith("'decide' has been decided: 'approved' came first, from local, at 20")
 
 
 async def test_an_event_for_a_wait_that_may_come_again_is_kept(api: httpx.AsyncClient) -> None:
