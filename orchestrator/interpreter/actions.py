@@ -31,23 +31,26 @@ async def act(run: NodeRun, node: Action, edits: Sequence[dict[str, Any]]) -> Ex
     take_warnings(run.scope, step)
     # A request with other parameters is another effect: it must not hide behind the first one's key.
     suffix = f"~{len(edits)}" if edits else ""
-    answer = await run.effects.act(
-        ActRequest(
-            action=node.action,
-            parameters=parameters,
-            secrets=secrets,
-            step_id=step.id,
-            node_id=node.id,
-            title=node.title,
-            idempotency_key=run.interpreter.make_idempotency_key(f"{step.id}{suffix}"),
-            retry=node.retry,
-            timeout_seconds=node.timeout_seconds,
-            heartbeat_seconds=node.heartbeat_seconds,
-            task_queue=node.task_queue or run.plan.task_queue,
-            local=node.local,
-            fused=node.fused,
-        )
+    request = ActRequest(
+        action=node.action,
+        parameters=parameters,
+        secrets=secrets,
+        step_id=step.id,
+        node_id=node.id,
+        title=node.title,
+        idempotency_key=run.interpreter.make_idempotency_key(f"{step.id}{suffix}"),
+        retry=node.retry,
+        timeout_seconds=node.timeout_seconds,
+        heartbeat_seconds=node.heartbeat_seconds,
+        task_queue=node.task_queue or run.plan.task_queue,
+        local=node.local,
+        fused=node.fused,
     )
+    try:
+        answer = await run.effects.act(request)
+    except StepFailed as failure:
+        step.retry_count += max(failure.attempts - 1, 0)
+        raise
     step.retry_count += answer.attempts - 1
     accept_result(step, answer)
     return NEXT

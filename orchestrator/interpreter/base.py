@@ -165,7 +165,6 @@ class Interpreter(ABC):
     def fail(self, run: ScopeRun, node: Node, step: Step, failure: StepFailed) -> StepFailed:
         """Close a step that failed; return the failure, to be raised."""
         step.error = build_error_document(failure, self.effects.now(), node.id)
-        step.retry_count = max(failure.attempts - 1, 0)
         self.close(run, step, "failed")
         run.data.set_step(node.id, "failed", step.output, step.error.to_json())
         return failure

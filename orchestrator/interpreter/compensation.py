@@ -105,6 +105,7 @@ async def compensate(
             accept_result(step, answer)
         except StepFailed as failure:
             step.error = build_error_document(failure, effects.now(), step.node_id)
+            step.retry_count = max(failure.attempts - 1, 0)
             state.close_step(step, "failed", effects.now())
         else:
             step.retry_count = answer.attempts - 1

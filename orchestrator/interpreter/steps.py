@@ -177,7 +177,6 @@ async def _ask_operator(run: NodeRun, failure: StepFailed, edits: list[dict[str,
     """Notify an operator and wait for a resolution."""
     step = run.step
     step.error = build_error_document(failure, run.effects.now(), run.node.id)
-    step.retry_count += max(failure.attempts - 1, 0)
     step.status = "waiting"
     step.waiting_for = {"kind": "operator", "message": failure.message, "error_type": failure.error_type}
     await notify(run)
