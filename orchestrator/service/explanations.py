@@ -37,8 +37,12 @@ def explain_run(run: Run) -> list[Explanation]:
     """Return what was decided in a run, in order."""
     found = [explanation for step in run.steps for explanation in _explain_step(step)]
     found += [_explain_intervention(done) for done in run.interventions]
-    ordered = sorted(found, key=lambda explanation: (explanation.at is None, explanation.at))
-    return [*ordered, *_explain_end(run)]
+    return [*sorted(found, key=_order), *_explain_end(run)]
+
+
+def _order(explanation: Explanation) -> tuple[bool, datetime | None, int]:
+    """Return a key by time; of what happens in one moment, a step comes before the loop or parallel that it ends."""
+    return explanation.at is None, explanation.at, -(explanation.step_id or "").count("/")
 
 
 def _explain_step(step: StepDocument) -> Iterator[Explanation]:
@@ -94,7 +98,7 @@ def _describe_attempts(step: StepDocument) -> str | None:
     """Say why an action was tried again, and why not any more."""
     error = step.error or {}
     attempts = step.retry_count + 1
-    if error.get("error_type") == "retry_exhausted":
+    if error.get("error_type") == "retry_exhausted" and step.retry_count:
         return f"no attempt is left: all {error['details'].get('attempts', attempts)} failed"
     if step.status in ("retrying", "running") and step.retry_count:
         return f"attempt {attempts} follows: {_describe_failure(error)}"

@@ -184,3 +184,15 @@ def test_what_operators_have_done_is_told_with_who_and_why() -> None:
         "operator   ann paused the run (a new tariff)",
         "operator   ann set variables: rate, tax",
     ]
+
+
+def test_the_attempts_of_an_action_come_first_and_are_told_of_it_alone() -> None:
+    """The loop around it had "no attempt is left", too, before the action."""
+    nodes = {"each": {"type": "loop", "collection": 1, "body": ["a"]}, "a": {**BAD, "retry": {"maximum_attempts": 2}}}
+
+    assert [step_id for step_id, _, _ in explain(run_nodes(nodes, "trigger -> each"))] == [
+        "each[0]/a",
+        "each[0]/a",
+        "each",
+        None,
+    ]
