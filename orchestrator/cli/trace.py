@@ -45,7 +45,7 @@ def order_steps(steps: Sequence[StepDocument]) -> list[StepDocument]:
 
 def format_step(step: StepDocument, start: datetime | None, width: int = 0) -> Iterator[str]:
     """Yield the lines of a step; `width` aligns what follows its ID."""
-    since = "" if start is None else f"+{format_duration(_milliseconds_between(start, step.started_at))}"
+    since = _format_since(start, step.started_at)
     yield f"{since:>10}  {step.status:<9}  {step.id:<{width}}  {', '.join(list_facts(step))}".rstrip()
     indent = " " * 23
     if step.decision is not None and (why := explain_decision(step.decision)):
@@ -59,13 +59,14 @@ def format_step(step: StepDocument, start: datetime | None, width: int = 0) -> I
 def _format_interventions(run: Run) -> Iterator[str]:
     """Yield a line for each thing that an operator has done."""
     for done in run.interventions:
-        since = "" if run.started_at is None else f"+{format_duration(_milliseconds_between(run.started_at, done.at))}"
+        since = _format_since(run.started_at, done.at)
         yield f"{since:>10}  {'operator':<9}  {format_line(describe_intervention(done))}"
 
 
 def list_facts(step: StepDocument) -> list[str]:
     """Return the duration of a step, its port and its number of attempts, as far as they matter."""
-    return [fact for fact in (_format_took(step), _format_port(step), _format_attempts(step)) if fact]
+    reused = "reused" if step.reused else ""
+    return [fact for fact in (_format_took(step), _format_port(step), _format_attempts(step), reused) if fact]
 
 
 def format_waits(run: Run, now: datetime | None = None) -> Iterator[str]:
@@ -127,8 +128,12 @@ def _format_cancellation(run: Run) -> str:
     return f", {request}by {run.cancelled_by}{reason}"
 
 
-def _milliseconds_between(start: datetime, moment: datetime) -> int:
-    return round((moment - start).total_seconds() * 1000)
+def _format_since(start: datetime | None, moment: datetime) -> str:
+    """Return when something happened since the start of the run; before it, what a rerun reuses."""
+    if start is None:
+        return ""
+    milliseconds = round((moment - start).total_seconds() * 1000)
+    return f"{'-' if milliseconds < 0 else '+'}{format_duration(abs(milliseconds))}"
 
 
 def _format_took(step: StepDocument) -> str:

@@ -154,3 +154,10 @@ def test_a_long_text_is_truncated_to_one_line() -> None:
 def test_a_wait_is_told_in_words(wait: dict[str, Any], text: str) -> None:
     """It was raw JSON, with a time to the microsecond."""
     assert describe_wait(wait, datetime(2026, 3, 1, 2, 47, 30, tzinfo=UTC)) == text
+
+
+def test_a_reused_step_has_its_time_before_the_run() -> None:
+    """It was shown as `+-5000 ms`."""
+    (line,) = format_step(make_step("a", after=-5, took=1, reused=True), START)
+
+    assert line == "      -5 s  completed  a  1 s, reused"
