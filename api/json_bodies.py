@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
 from api.access import ADMITTED_KEY, RequireScope, admit_request, identify_caller
-from api.audit import begin_notes, is_recorded, record_change
+from api.audit import begin_change, is_recorded
 from orchestrator.jsontools.json_values import MAX_DEPTH
 from orchestrator.jsontools.positions import MAX_SHOWN
 from orchestrator.jsontools.source import JsonSyntaxError, Source, parse_json
@@ -174,10 +174,14 @@ class StrictRoute(APIRoute):
             strict_request = _StrictRequest(scope, request.receive)
             if sends_yaml:
                 await strict_request.json()  # here, because the framework makes any error of a body one of JSON
-            notes = begin_notes()
-            response = await handler(strict_request)
+            change = begin_change(strict_request, str(self.operation_id))
+            try:
+                response = await handler(strict_request)
+            except Exception as error:
+                await change.record_failure(error)
+                raise
             if recorded and response.status_code < HTTPStatus.BAD_REQUEST:
-                await record_change(strict_request, str(self.operation_id), notes)
+                await change.record()
             return response
 
         return handle

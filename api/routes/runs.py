@@ -11,7 +11,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from pydantic import JsonValue
 
 from api.access import ADMITTED_KEY, Editor, Reader, Runner, is_still_admitted
-from api.audit import note_change
+from api.audit import note_change, record_start
 from api.fields import HEADER_VALUE, PLAIN, IdempotencyKey, RunId, WorkflowId
 from api.json_bodies import StrictRoute
 from api.models.runs import (
@@ -112,7 +112,12 @@ async def start_run(
     """Start a run of a workflow: of the latest published version, or of the draft if none is published."""
     wanted = request or StartRequest()
     started = await services.starts.start_workflow(
-        caller.customer_id, workflow_id, wanted.input, version=wanted.version, key=idempotency_key
+        caller.customer_id,
+        workflow_id,
+        wanted.input,
+        version=wanted.version,
+        key=idempotency_key,
+        record=record_start,
     )
     return await _respond_with_run(services, started, wait, response)
 
@@ -128,9 +133,13 @@ async def run_definition(
 ) -> RunStarted | Run:
     """Run a definition without saving it."""
     started = await services.starts.start_definition(
-        caller.creates_for, request.definition, request.input, callees=request.callees, key=idempotency_key
+        caller.creates_for,
+        request.definition,
+        request.input,
+        callees=request.callees,
+        key=idempotency_key,
+        record=record_start,
     )
-    note_change(target=started.id)
     return await _respond_with_run(services, started, wait, response)
 
 

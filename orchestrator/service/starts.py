@@ -17,6 +17,12 @@ from orchestrator.temporal.client.runs import PreparedRun, Runs, StartedRun
 
 logger = logging.getLogger(__name__)
 MANUAL = "manual"
+RecordStart = Callable[[PreparedRun], None]
+"""Called right before a run starts, to record it meanwhile."""
+
+
+def record_nothing(_: PreparedRun) -> None:
+    """Record no start: the caller does it."""
 
 
 class Starts:
@@ -36,6 +42,7 @@ class Starts:
         *,
         version: int | None = None,
         key: str | None = None,
+        record: RecordStart = record_nothing,
     ) -> StartedRun:
         """Start a stored workflow; `None` as the customer means any, where only one has the workflow.
 
@@ -50,7 +57,7 @@ class Starts:
             return await self._prepare(plan, run_input, accepted)
 
         content = {"version": version, "input": run_input}
-        return await self.start_once(owner, workflow_id, key, content, prepare)
+        return await self.start_once(owner, workflow_id, key, content, prepare, record)
 
     async def start_definition(
         self,
@@ -60,6 +67,7 @@ class Starts:
         *,
         callees: Sequence[Mapping[str, Any]] = (),
         key: str | None = None,
+        record: RecordStart = record_nothing,
     ) -> StartedRun:
         """Start a definition that is not stored; `callees` replace stored ones. Raises DefinitionInvalid."""
 
@@ -68,7 +76,7 @@ class Starts:
             return await self._prepare(plan, run_input, accepted)
 
         content = {"definition": definition, "input": run_input, "callees": callees}
-        return await self.start_once(customer_id, "", key, content, prepare)
+        return await self.start_once(customer_id, "", key, content, prepare, record)
 
     async def _prepare(self, plan: Plan, run_input: Any, accepted: Start | None) -> PreparedRun:
         if accepted is not None:
@@ -88,6 +96,7 @@ class Starts:
         key: str | None,
         content: Any,
         prepare: Callable[[Start | None], Awaitable[PreparedRun]],
+        record: RecordStart = record_nothing,
     ) -> StartedRun:
         """Start the run that `prepare` returns, once for each key: the first run answers later requests.
 
@@ -96,7 +105,7 @@ class Starts:
         IdempotencyKeyReused where the content of that request, by its digest, was another.
         """
         if key is None:
-            return await self.begin(await prepare(None))
+            return await self.begin(await prepare(None), record)
         slot, digest = idempotency_slot(target, key), digest_content(content)
         earlier = await self.deliveries.find_by_slot(customer_id, slot)
         if earlier is not None:
@@ -110,7 +119,7 @@ class Starts:
             return _describe_duplicate(stored)
         is_duplicate = stored.outcome == DUPLICATE
         mine = replace(run, delivery_id=stored.id, is_new=False)
-        started = await self.begin(await prepare(first) if is_duplicate else mine)
+        started = await self.begin(await prepare(first) if is_duplicate else mine, record)
         try:
             await self.deliveries.settle([replace(first, state=STARTED)])
         except StoreUnavailable as error:  # the run has started, and a repeated request meets it
@@ -125,9 +134,10 @@ class Starts:
             return False
         return True
 
-    async def begin(self, run: PreparedRun) -> StartedRun:
+    async def begin(self, run: PreparedRun, record: RecordStart = record_nothing) -> StartedRun:
         """Start a run and add it to the index; raises OperationRefused where it may not use a task queue."""
         self.plans.permissions.require_task_queues(run.plan)
+        record(run)
         started = await self.runs.start(run)
         if not started.duplicate:
             self.index_writer.add_start(run.plan, run.info)

@@ -1,6 +1,7 @@
 """Every request that changes something leaves an entry in the audit log."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,12 @@ import pytest
 
 from api.app import PREFIX, create_app
 from api.audit import UNRECORDED
+from orchestrator.errors import ServerUnavailable
 from orchestrator.service.services import Services
 from orchestrator.store.run_filter import RunFilter
+from orchestrator.temporal.client.runs import PreparedRun, StartedRun
 from tests.api.support import EVERY_HOUR, SET, WAIT, create_active_workflow, serve_api, start_run, wait_for_status
-from tests.temporal.world import World, make_definition
+from tests.temporal.world import World, make_definition, wait_until
 
 pytestmark = pytest.mark.temporal
 MADE = make_definition(SET, "trigger -> a")
@@ -150,6 +153,42 @@ async def test_refused_requests_and_reading_ones_are_not_recorded(
     assert [answer.status_code for answer in answers] == [422, 404]
     assert checked.status_code == 200
     assert await served[0].audit.list_entries(None) == []
+
+
+async def test_a_start_is_recorded_while_temporal_makes_it(
+    served: tuple[Services, str], admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services, _ = served
+    start = services.runs.start
+
+    async def start_once_recorded(run: PreparedRun) -> StartedRun:
+        await wait_until(partial(services.audit.list_entries, None))
+        return await start(run)
+
+    monkeypatch.setattr(services.runs, "start", start_once_recorded)
+    answer = await admin.post("/runs", json={"definition": MADE})
+
+    assert answer.status_code == 202, answer.text
+    (entry,) = await services.audit.list_entries(None)
+    assert entry.target == entry.details["run_id"] == answer.json()["id"]
+
+
+async def test_a_start_that_has_failed_has_an_entry_with_its_error(
+    served: tuple[Services, str], admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Temporal may have started the run all the same."""
+
+    async def time_out(_: PreparedRun) -> StartedRun:
+        raise ServerUnavailable("the Temporal server does not answer")
+
+    monkeypatch.setattr(served[0].runs, "start", time_out)
+    answer = await admin.post("/runs", json={"definition": MADE})
+
+    assert answer.status_code == 503
+    failed, begun = await served[0].audit.list_entries(None)
+    assert (begun.operation, failed.operation) == ("runDefinition", "runDefinition")
+    assert failed.details == {**begun.details, "error": "server_unavailable"}
+    assert begun.target == failed.target == begun.details["run_id"]
 
 
 async def test_a_customer_reads_its_own_entries_only(served: tuple[Services, str], admin: httpx.AsyncClient) -> None:
