@@ -36,7 +36,7 @@ SEGMENT_STEP_BYTES = 40
 TIMER = Cost(2, 1, 180)
 """Started and fired."""
 LIMIT = Cost(2, 0, 180)
-"""A timer that is cancelled in the workflow task that ends what it limits."""
+"""A timer that is cancelled in the workflow task that ends what it limits: not started where one task does both."""
 SIGNAL = Cost(1, 1, 60)
 """An event arrives."""
 SHOWN = Cost(1, 0, 280)

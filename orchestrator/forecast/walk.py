@@ -75,11 +75,12 @@ class FlowWalk:
     def walk(self, start_bytes: float, end_bytes: float) -> Part:
         """Walk the whole flow; return what it costs."""
         self.part.charge((self.path, ""), costs.FLOW, start_bytes + end_bytes)
-        if self.plan.timeout_seconds is not None:
-            self.part.charge((self.path, ""), costs.LIMIT)
         if self.plan.keys:
             self.part.charge((self.path, ""), costs.SHOWN)
+        tasks = self.part.own.tasks
         self.walk_scope(self.plan.scope)
+        if self.plan.timeout_seconds is not None and self.part.own.tasks > tasks:
+            self.part.charge((self.path, ""), costs.LIMIT)
         self._end_segment()
         self._charge_yields()
         self._charge_continuations(start_bytes)
@@ -132,9 +133,14 @@ class FlowWalk:
     def _walk_node(self, node: AnyNode) -> None:
         self.part.by_key[self.path, node.id].steps += 1
         self.part.own.steps += 1
-        limit = node.limit_seconds
-        if limit is not None:
+        tasks = self.part.own.tasks
+        self._walk_content(node)
+        if node.limit_seconds is not None and self.part.own.tasks > tasks:
             self._charge(node, costs.LIMIT, len(node.title))
+        if node.id in self._top_level:
+            self._note_continuation(node.id)
+
+    def _walk_content(self, node: AnyNode) -> None:
         match node:
             case Action():
                 self._walk_action(node)
@@ -152,8 +158,6 @@ class FlowWalk:
                 pass
             case _:
                 assert_never(node)
-        if node.id in self._top_level:
-            self._note_continuation(node.id)
 
     def _walk_action(self, node: Action) -> None:
         self._hide(node.id)
@@ -225,11 +229,9 @@ class FlowWalk:
         if not node.wait:
             self._charge(node, costs.DETACHED_CHILD, start)
             return
-        self._start_children(node)
-        self._walk_child(node, "workflow", inner, start)
-
-    def _start_children(self, node: AnyNode) -> None:
         self._charge(node, costs.CHILDREN_STARTED)
+        self._walk_child(node, "workflow", inner, start)
+        self.part.fewest_tasks -= 1  # of a short one, one workflow task takes the start and the end
 
     def _walk_child(self, node: AnyNode, kind: ChildKind, plan: Plan, start: float, suffix: str = "") -> None:
         """Add a child workflow, and what it costs the flow that runs it."""
@@ -268,7 +270,7 @@ class FlowWalk:
         self._end_segment()
         self._show(f"{node.id}[]")
         self.parts.append(Part())
-        self._start_children(node)
+        self._charge(node, costs.CHILDREN_STARTED)
 
     def _join_children(self, number: int) -> None:
         children = self.parts.pop()
@@ -346,17 +348,14 @@ class FlowWalk:
             return
         self._shown = what
         self._changes += 1
-        self._charge_change(what.removesuffix("[]"))
+        self.part.charge((self.path, what.removesuffix("[]")), costs.SHOWN)
 
     def _hide(self, node_id: str) -> None:
         """Take back what is shown, as a node works."""
         if self._shown:
             self._shown = ""
             self._changes += 1
-            self._charge_change(node_id)
-
-    def _charge_change(self, node_id: str) -> None:
-        self.part.charge((self.path, node_id), costs.SHOWN)
+            self.part.charge((self.path, node_id), costs.SHOWN)
 
     def _note_continuation(self, node_id: str) -> None:
         """Note a node of the top level in which the flow reaches a limit of its history."""

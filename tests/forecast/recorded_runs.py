@@ -1,5 +1,6 @@
 """Recorded histories as what a forecast is for: the sizes that their runs had, and what they wrote."""
 
+import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -11,12 +12,16 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import WorkflowHistory
 from temporalio.converter import DefaultPayloadConverter
 
+from orchestrator.forecast.passes import is_fused
 from orchestrator.forecast.sizes import Sizes
-from orchestrator.model.plan import Action, AnyNode, Delay, Loop, Parallel, Plan, RetryFrom, Scope, Wait
+from orchestrator.model.plan import Action, AnyNode, Call, Delay, Loop, Parallel, Plan, RetryFrom, Scope, Wait
 from orchestrator.model.plan_nodes import iterate_nodes, list_inner_scopes, list_scope_node_ids
 from orchestrator.model.run import StepDocument
+from orchestrator.temporal.history.activation_jobs import decode_marker
 from orchestrator.temporal.history.reader import read_flow
+from orchestrator.temporal.history.stream_events import LOCAL_ACTIVITY
 from orchestrator.temporal.requests import read_plan, read_request
+from orchestrator.temporal.workflow.segments import SEGMENT
 
 OUTSIDE = (
     EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED,
@@ -53,8 +58,12 @@ class Recorded:
     """Waits that it has come to."""
     timeouts: int = 0
     """Those of them that no event has ended."""
+    is_irregular: bool = False
+    """A step was tried again, cancelled, or raced against a timeout."""
     is_in_order: bool = False
     """Everything happened in order and once, and no operator intervened."""
+    longest_task: float = 0.0
+    """Seconds that a workflow task took, with the segments in it."""
     continued: int = 0
     """Executions that have continued another one."""
 
@@ -114,10 +123,12 @@ def read_recorded(executions: Sequence[WorkflowHistory]) -> Recorded:
     recorded.output_bytes = _measure_end(executions[0].events[-1])
     for execution in executions:
         _add_execution(recorded, execution.events)
-    recorded.is_in_order = not (recorded.outside or recorded.signals) and not any(map(_is_irregular, everything))
-    recorded.is_in_order &= not any(
-        _is_concurrent(node) for each in plans.values() for node in iterate_nodes(each.scope)
-    )
+    recorded.is_irregular = any(map(_is_irregular, everything))
+    nodes = [node for each in plans.values() for node in iterate_nodes(each.scope)]
+    # What is undone at once ends a segment in the middle, and whether it was undone at once is not on record.
+    is_cut = recorded.undone > 0 and any(map(is_fused, nodes))
+    recorded.is_in_order = not (recorded.outside or recorded.signals or recorded.is_irregular or is_cut)
+    recorded.is_in_order &= not any(map(_is_concurrent, nodes))
     return recorded
 
 
@@ -131,8 +142,11 @@ def _is_irregular(step: StepDocument) -> bool:
 
 
 def _is_concurrent(node: AnyNode) -> bool:
-    """Return whether paths of a node run side by side, or it may be gone back to."""
-    is_concurrent = isinstance(node, Parallel) or (isinstance(node, Loop) and node.max_concurrency > 1)
+    """Return whether paths of a node run side by side, or it may be gone back to.
+
+    A called workflow does too: where it ends early, one workflow task takes its start and its end.
+    """
+    is_concurrent = isinstance(node, Call | Parallel) or (isinstance(node, Loop) and node.max_concurrency > 1)
     return is_concurrent or isinstance(node.on_error, RetryFrom)
 
 
@@ -154,6 +168,7 @@ def _read_request(event: HistoryEvent) -> dict[str, Any]:
 def _measure_results(events: Sequence[HistoryEvent]) -> Iterator[tuple[str, int]]:
     """Yield the ids of the steps of activities, and the bytes of their results or failures."""
     for event in events:
+        yield from _measure_local_results(event)
         completed, failed = event.activity_task_completed_event_attributes, event.activity_task_failed_event_attributes
         scheduled = completed.scheduled_event_id or failed.scheduled_event_id
         if scheduled:
@@ -165,12 +180,34 @@ def _measure_results(events: Sequence[HistoryEvent]) -> Iterator[tuple[str, int]
             yield activity.activity_id, completed.result.ByteSize() + earlier + failure + traces
 
 
+def _measure_local_results(event: HistoryEvent) -> Iterator[tuple[str, int]]:
+    """Yield the steps of a local activity, or of a segment, and the bytes of their results or failures."""
+    if event.marker_recorded_event_attributes.marker_name != LOCAL_ACTIVITY:
+        return
+    marker = event.marker_recorded_event_attributes
+    details = decode_marker(marker.details["data"].payloads[0])
+    if marker.HasField("failure"):
+        yield details["activity_id"], marker.failure.ByteSize() + STACK_BYTES
+    elif details["activity_type"] != SEGMENT:
+        yield details["activity_id"], marker.details["result"].payloads[0].ByteSize()
+    else:
+        for step in _read_segment(event):
+            yield step["id"], len(json.dumps(step.get("error", step.get("output")), separators=(",", ":")))
+
+
+def _read_segment(event: HistoryEvent) -> list[dict[str, Any]]:
+    """Return the steps of a segment, as they are recorded."""
+    payloads = event.marker_recorded_event_attributes.details["result"].payloads
+    return list(json.loads(payloads[0].data)["steps"]) if payloads else []
+
+
 def _list_called_nodes(events: Sequence[HistoryEvent]) -> Iterator[str]:
     """Yield the nodes whose actions were called: the steps of those that were gone back to are off the record."""
     for event in events:
-        step_id = event.activity_task_scheduled_event_attributes.activity_id
-        if step_id and not step_id.endswith("/compensate") and "/notify" not in step_id:
-            yield find_node(step_id)
+        scheduled = event.activity_task_scheduled_event_attributes.activity_id
+        for step_id in [scheduled] if scheduled else [name for name, _ in _measure_local_results(event)]:
+            if not step_id.endswith("/compensate") and "/notify" not in step_id:
+                yield find_node(step_id)
 
 
 def _find_longest_timer(events: Sequence[HistoryEvent]) -> float:
@@ -189,15 +226,36 @@ def _measure_end(event: HistoryEvent) -> int:
 
 def _add_execution(recorded: Recorded, events: Sequence[HistoryEvent]) -> None:
     known = rest = 0
+    lost = _find_lost_tasks(events)
     for event in events:
         rest += event.ByteSize() + DROPPED_BYTES
         if size := event.workflow_task_started_event_attributes.history_size_bytes:
             known, rest = size, event.ByteSize() + DROPPED_BYTES
-    recorded.events += len(events)
-    recorded.bytes += known + rest
+    recorded.events += len(events) - len(lost)
+    recorded.bytes += known + rest - sum(events[lost_id - 1].ByteSize() + DROPPED_BYTES for lost_id in lost)
     recorded.kinds.update(event.event_type for event in events)
+    recorded.longest_task = max([recorded.longest_task, *_list_task_seconds(events)])
     recorded.tasks = recorded.kinds[EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED]
     recorded.continued += bool(events[0].workflow_execution_started_event_attributes.continued_execution_run_id)
+
+
+def _find_lost_tasks(events: Sequence[HistoryEvent]) -> set[int]:
+    """Return the ids of the events of workflow tasks that were made again: a slow worker, or events that came first."""
+    lost = set()
+    for event in events:
+        failed, timed_out = event.workflow_task_failed_event_attributes, event.workflow_task_timed_out_event_attributes
+        scheduled = failed.scheduled_event_id or timed_out.scheduled_event_id
+        if scheduled:
+            lost |= {event.event_id, scheduled, failed.started_event_id or timed_out.started_event_id} - {0}
+    return lost
+
+
+def _list_task_seconds(events: Sequence[HistoryEvent]) -> Iterator[float]:
+    """Yield how long each workflow task took, the local activities in it included."""
+    for event in events:
+        if started := event.workflow_task_completed_event_attributes.started_event_id:
+            seconds = event.event_time.ToDatetime() - events[started - 1].event_time.ToDatetime()
+            yield seconds.total_seconds()
 
 
 class _Counting:
@@ -228,7 +286,7 @@ class _Counting:
                 self.counts["seconds"][step.node_id] = slept
 
     def _count_done(self, node: AnyNode) -> int:
-        if isinstance(node, Action) and not node.local:
+        if isinstance(node, Action):
             return self.called[node.id]
         if isinstance(node, Delay | Parallel) and not self._has_begun(node):
             return 0
