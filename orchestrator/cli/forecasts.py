@@ -29,8 +29,8 @@ def print_forecast(name: str, forecast: Mapping[str, Any]) -> None:
         f"{format_tasks(forecast)} for {format_count_of(forecast['steps'], 'step')}"
     )
     print_table(("part", "events", "bytes", "tasks", "details"), _list_rows(forecast))
-    for unknown in forecast["unknown"]:
-        print_note(f"--sizes names {unknown!r}, which is not a node of {name}", "yellow")
+    for ignored in forecast["ignored"]:
+        print_note(f"{name}: --sizes: {ignored['field']}/{ignored['node_id']}: {ignored['message']}", "yellow")
 
 
 def _list_rows(forecast: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from orchestrator.errors import DefinitionInvalid, Problem
+from orchestrator.forecast.ignored_sizes import list_ignored
 from orchestrator.forecast.ledger import Part, Tally
 from orchestrator.forecast.passes import Spreader, find_assumptions, measure
 from orchestrator.forecast.report import FlowForecast, Forecast, ItemForecast, NodeForecast
 from orchestrator.forecast.sizes import Sizes
 from orchestrator.forecast.walk import FlowWalk
 from orchestrator.model.plan import Plan
-from orchestrator.model.plan_nodes import iterate_nodes
 
 
 def forecast_run(plan: Plan, sizes: Sizes) -> Forecast:
@@ -24,7 +24,6 @@ def forecast_run(plan: Plan, sizes: Sizes) -> Forecast:
         message = "loops and called workflows are nested too deeply for a forecast"
         raise DefinitionInvalid([Problem("error", "too_deep", "/nodes", message)]) from None
     assumed = find_assumptions([plan.scope, *(each.scope for each in plan.workflows.values())], sizes)
-    known = {node.id for each in (plan, *plan.workflows.values()) for node in iterate_nodes(each.scope)}
     flows = list(_list_flows(walk, part))
     total = sum_up(part)
     return Forecast(
@@ -45,7 +44,7 @@ def forecast_run(plan: Plan, sizes: Sizes) -> Forecast:
             for name, (count, item) in walk.per_item.items()
         ],
         sizes=sizes,
-        unknown=sorted(sizes.list_named() - known),
+        ignored=list_ignored(plan, sizes),
     )
 
 

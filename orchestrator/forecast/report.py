@@ -49,6 +49,16 @@ class FlowForecast(Amounts):
     continues_in: list[str] = Field(description="IDs of nodes in which it continues as new, in the order of the flow.")
 
 
+class IgnoredSize(BaseModel):
+    """A size that the forecast does not use."""
+
+    model_config = ConfigDict(frozen=True)
+
+    field: str = Field(description="The field of the sizes: `items`, `times`, `results` or `seconds`.")
+    node_id: str = Field(description="The ID in it.")
+    message: str = Field(description="Why it is ignored, and what was likely meant.")
+
+
 class Forecast(Amounts):
     """What a run is expected to write, child workflows included."""
 
@@ -59,4 +69,4 @@ class Forecast(Amounts):
     nodes: list[NodeForecast] = Field(description="What each node adds, without what runs in child workflows of it.")
     items: list[ItemForecast] = Field(description="What one more iteration of each loop adds.")
     sizes: Sizes = Field(description="What the forecast is for; what is not named has the defaults.")
-    unknown: list[str] = Field(description="IDs in the sizes that no node has.")
+    ignored: list[IgnoredSize] = Field(description="Sizes that no node has.")

@@ -37,10 +37,6 @@ class Sizes(BaseModel):
     )
     default_result: Count = Field(DEFAULT_RESULT_BYTES, description="Bytes of what all other nodes return.")
 
-    def list_named(self) -> set[str]:
-        """Return the ids of all nodes that are named."""
-        return {*self.items, *self.times, *self.results, *self.seconds}
-
 
 def describe_mistakes(error: ValidationError) -> str:
     """Return everything that is wrong with sizes, for people."""

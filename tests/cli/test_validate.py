@@ -371,6 +371,6 @@ def test_sizes_that_are_not_valid_are_refused(tmp_path: Path) -> None:
     assert "items/each must be a number; unknown field `itemz` (did you mean `items`?)" in refused.stderr
     assert invoke("validate", "--local", "--sizes", "[]", path).exit_code == 2
     assert (
-        "names 'every', which is not a node"
-        in invoke("validate", "--local", "--sizes", '{"items": {"every": 1}}', path).stderr
+        "rows.json: --sizes: items/eahc: no node has the ID `eahc` (did you mean `each`?)"
+        in invoke("validate", "--local", "--sizes", '{"items": {"eahc": 1}}', path).stderr
     )

@@ -21,6 +21,7 @@ from orchestrator.temporal.history.activation_jobs import decode_marker
 from orchestrator.temporal.history.reader import read_flow
 from orchestrator.temporal.history.stream_events import LOCAL_ACTIVITY
 from orchestrator.temporal.requests import read_plan, read_request
+from orchestrator.temporal.segments.segment_run import MAX_SECONDS
 from orchestrator.temporal.workflow.segments import SEGMENT
 
 OUTSIDE = (
@@ -58,12 +59,10 @@ class Recorded:
     """Waits that it has come to."""
     timeouts: int = 0
     """Those of them that no event has ended."""
-    is_irregular: bool = False
-    """A step was tried again, cancelled, or raced against a timeout."""
+    is_timed: bool = False
+    """Timeouts, pauses between attempts, what was left of an interval, or a slow worker decided what it wrote."""
     is_in_order: bool = False
     """Everything happened in order and once, and no operator intervened."""
-    longest_task: float = 0.0
-    """Seconds that a workflow task took, with the segments in it."""
     continued: int = 0
     """Executions that have continued another one."""
 
@@ -123,12 +122,14 @@ def read_recorded(executions: Sequence[WorkflowHistory]) -> Recorded:
     recorded.output_bytes = _measure_end(executions[0].events[-1])
     for execution in executions:
         _add_execution(recorded, execution.events)
-    recorded.is_irregular = any(map(_is_irregular, everything))
+    is_irregular = any(map(_is_irregular, everything))
     nodes = [node for each in plans.values() for node in iterate_nodes(each.scope)]
     # What is undone at once ends a segment in the middle, and whether it was undone at once is not on record.
     is_cut = recorded.undone > 0 and any(map(is_fused, nodes))
-    recorded.is_in_order = not (recorded.outside or recorded.signals or recorded.is_irregular or is_cut)
+    recorded.is_in_order = not (recorded.outside or recorded.signals or is_irregular or is_cut)
     recorded.is_in_order &= not any(map(_is_concurrent, nodes))
+    recorded.is_timed = is_irregular or any(isinstance(node, Loop) and node.interval_seconds for node in nodes)
+    recorded.is_timed |= any(_has_slow_task(execution.events) for execution in executions)
     return recorded
 
 
@@ -234,7 +235,6 @@ def _add_execution(recorded: Recorded, events: Sequence[HistoryEvent]) -> None:
     recorded.events += len(events) - len(lost)
     recorded.bytes += known + rest - sum(events[lost_id - 1].ByteSize() + DROPPED_BYTES for lost_id in lost)
     recorded.kinds.update(event.event_type for event in events)
-    recorded.longest_task = max([recorded.longest_task, *_list_task_seconds(events)])
     recorded.tasks = recorded.kinds[EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED]
     recorded.continued += bool(events[0].workflow_execution_started_event_attributes.continued_execution_run_id)
 
@@ -250,12 +250,14 @@ def _find_lost_tasks(events: Sequence[HistoryEvent]) -> set[int]:
     return lost
 
 
-def _list_task_seconds(events: Sequence[HistoryEvent]) -> Iterator[float]:
-    """Yield how long each workflow task took, the local activities in it included."""
+def _has_slow_task(events: Sequence[HistoryEvent]) -> bool:
+    """Return whether a workflow task took as long as a segment in it may: then it may have been cut."""
     for event in events:
         if started := event.workflow_task_completed_event_attributes.started_event_id:
-            seconds = event.event_time.ToDatetime() - events[started - 1].event_time.ToDatetime()
-            yield seconds.total_seconds()
+            taken = event.event_time.ToDatetime() - events[started - 1].event_time.ToDatetime()
+            if taken.total_seconds() > 0.9 * MAX_SECONDS:
+                return True
+    return False
 
 
 class _Counting:

@@ -149,8 +149,19 @@ def test_a_share_of_the_items_comes_to_a_node() -> None:
     assert found.events == EMPTY_RUN + 250 * ACTION
 
 
-def test_a_size_of_something_else_is_named() -> None:
-    assert forecast(loop_over([1]), items={"every": 3}).unknown == ["every"]
+def test_sizes_that_no_node_has_are_named_with_what_was_meant() -> None:
+    found = forecast(
+        loop_over([1]), items={"eahc": 3, "call": 3}, times={"nowhere": 2}, results={"cal": 9}, seconds={"call": 1}
+    )
+
+    assert [(each.field, each.node_id, each.message) for each in found.ignored] == [
+        ("items", "eahc", "no node has the ID `eahc` (did you mean `each`?)"),
+        ("items", "call", "`call` is of type action; items are for nodes of type loop"),
+        ("times", "nowhere", "no node has the ID `nowhere`"),
+        ("results", "cal", "no node has the ID `cal` (did you mean `call`?)"),
+        ("seconds", "call", "`call` is of type action; seconds are for nodes of type delay or loop"),
+    ]
+    assert forecast(loop_over([1]), items={"each": 3}, times={"call": 2}, seconds={"each": 2}).ignored == []
 
 
 def nest_loops(levels: int, collection: Any, leaf: Any = "work", workflows: dict[str, Any] | None = None) -> Plan:
