@@ -149,6 +149,23 @@ def test_a_share_of_the_items_comes_to_a_node() -> None:
     assert found.events == EMPTY_RUN + 250 * ACTION
 
 
+def test_a_timeout_that_ends_in_its_own_workflow_task_leaves_no_timer() -> None:
+    limits = {"timeout_seconds": 60}
+    fused = plan_graph({"a": "work"}, "trigger -> a", settings={**limits, "execution": "local"})
+    regular = plan_graph({"a": "work"}, "trigger -> a", settings=limits)
+
+    assert forecast(fused).events == EMPTY_RUN + 1  # the marker of the segment
+    assert forecast(regular).events == EMPTY_RUN + ACTION + 2
+
+
+def test_one_workflow_task_may_take_the_start_and_the_end_of_a_called_workflow() -> None:
+    inner = read_definition({"nodes": {"end": {"type": "end"}}, "edges": ["trigger -> end"]}, "inner", "inner")
+    nodes = {"ask": {"type": "workflow", "config": {"workflow_id": "inner"}}}
+    flow = get_flow(forecast(plan_graph(nodes, "trigger -> ask", workflows={"inner": inner})))
+
+    assert (flow.fewest_tasks, flow.most_tasks) == (2, 3)
+
+
 def test_sizes_that_no_node_has_are_named_with_what_was_meant() -> None:
     found = forecast(
         loop_over([1]), items={"eahc": 3, "call": 3}, times={"nowhere": 2}, results={"cal": 9}, seconds={"call": 1}
