@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 PARALLEL := -n 3 --dist loadfile# three test processes, each with its own servers; tests that kill processes run alone
 PURE := not (temporal or browser or process or thorough or postgresql or chaos or slow)
 READY := $(VENV)/.ready
+S3_SERVER := $(VENV)/s3-server# what it needs does not go with what we need
 
 # Many tests start commands as processes: compiled once, each starts half a second sooner. Images of Python disable it.
 unexport PYTHONDONTWRITEBYTECODE
@@ -32,7 +33,7 @@ test: $(READY) ## Run all but the slow tests, on real Temporal servers too
 	$(BIN)/pytest -q $(PARALLEL) -m "not slow and not chaos and not postgresql"
 
 .PHONY: test-slow
-test-slow: $(READY) ## Run the slow tests, those on PostgreSQL, and those that kill processes
+test-slow: $(READY) $(S3_SERVER)/.ready ## Run the slow tests, those on PostgreSQL and S3, and those that kill processes
 	$(BIN)/pytest -q $(PARALLEL) -m "(slow or postgresql) and not chaos"
 	$(BIN)/pytest -q -m chaos
 
@@ -68,15 +69,16 @@ bench-quick: $(READY) ## Run each measurement a few times: fails where a result 
 
 define resolve
 echo 'setuptools>=77' | $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
-	--generate-hashes --no-header --no-annotate --no-emit-index-url $(1) pyproject.toml - --output-file $(2)
+	--generate-hashes --no-header --no-annotate --no-emit-index-url $(1) --output-file $(2)
 endef
 
 .PHONY: lock
-lock: ## Resolve both lock files (development, production image) from pyproject.toml
+lock: ## Resolve the lock files (development, production image, S3 server of tests) from pyproject.toml
 	$(PYTHON) -m venv $(VENV)-lock
 	$(VENV)-lock/bin/python -m pip install --quiet uv
-	$(call resolve,--extra dev,requirements.lock)
-	$(call resolve,--extra postgresql --extra s3 --extra tracing,requirements-production.lock)
+	$(call resolve,--extra dev pyproject.toml -,requirements.lock)
+	$(call resolve,--extra postgresql --extra s3 --extra tracing pyproject.toml -,requirements-production.lock)
+	$(call resolve,--group s3-server,requirements-s3-server.lock)
 	rm -rf $(VENV)-lock
 
 $(READY): requirements.lock pyproject.toml
@@ -86,4 +88,11 @@ $(READY): requirements.lock pyproject.toml
 	@echo "Installing into $(VENV) ..."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(S3_SERVER)/.ready: requirements-s3-server.lock $(READY)
+	@test -x $(S3_SERVER)/bin/python || $(PYTHON) -m venv $(S3_SERVER)
+	@echo "Installing into $(S3_SERVER) ..."
+	@$(S3_SERVER)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements-s3-server.lock
 	@touch $@

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from orchestrator.temporal.devserver import DevServer, run_dev_server
+from tests.s3 import create_bucket, run_s3_server, set_variables
 from tests.temporal.world import World, open_world
 
 # Each run draws the same examples, however slow the machine is: `--hypothesis-profile random` draws others.
@@ -45,13 +46,36 @@ async def world(server: DevServer) -> AsyncIterator[World]:
         yield made
 
 
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """The URL of an S3 server."""
+    with run_s3_server() as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def s3_bucket(s3_server: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a bucket of this module, which the variables of the AWS tools let us use."""
+    name = request.module.__name__.rpartition(".")[2].replace("_", "-")
+    create_bucket(s3_server, name)
+    with pytest.MonkeyPatch.context() as patch:
+        set_variables(patch, s3_server)
+        yield f"s3://{name}"
+
+
 @pytest.fixture(scope="module")
 async def large(
     server: DevServer, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> AsyncIterator[World]:
-    """The server with a worker and a client of this module, which store large payloads in a folder."""
-    store = str(tmp_path_factory.mktemp("payloads"))
-    async with open_world(server, queue=request.module.__name__, payload_store=store) as made:
+    """The server with a worker and a client of this module, which store large payloads.
+
+    In a folder; a module may choose `STORES` as parameters.
+    """
+    kind = getattr(request, "param", "folder")
+    bucket = request.getfixturevalue("s3_bucket") if kind == "s3" else None
+    store = bucket or str(tmp_path_factory.mktemp("payloads"))
+    queue = f"{request.module.__name__}-{kind}"
+    async with open_world(server, queue=queue, payload_store=store) as made:
         yield made
 
 

@@ -1,8 +1,8 @@
 """Stored payloads are removed when neither Temporal nor the archive knows their run, and not before."""
 
-import os
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,19 +10,24 @@ import pytest
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 
 from orchestrator.model.run import Run
+from orchestrator.service import payload_sweeper
 from orchestrator.service.archiver import compress_document
 from orchestrator.service.payload_sweeper import PayloadSweeper
 from orchestrator.store.archive import Archive, ArchivedRun
 from orchestrator.store.database import create_database
 from orchestrator.store.leases import Leases
 from orchestrator.store.run_index import RunIndex
+from orchestrator.temporal.payload_store.driver import open_objects
 from orchestrator.temporal.payload_store.folder import Folder
-from orchestrator.temporal.payload_store.objects import build_key, build_mark, encode_name
-from tests.temporal.world import World, make_definition, make_plan, wait_until
+from orchestrator.temporal.payload_store.objects import Objects, StoredObject, build_key, build_mark, encode_name
+from tests.temporal.world import STORES, World, make_definition, make_plan, wait_until
 
 pytestmark = pytest.mark.temporal
 
 TEXT = "0123456789abcdef" * 8_192
+
+
+in_each_store = pytest.mark.parametrize("large", STORES, indirect=True, scope="module")
 
 
 @pytest.fixture
@@ -38,16 +43,18 @@ async def run_large(world: World, nodes: dict[str, Any], **more: Any) -> Run:
     return await world.run(make_plan(nodes, edge, customer=world.script()[0], **more), {"text": TEXT})
 
 
-def find_objects(world: World, run_id: str) -> list[Path]:
-    folder = Path(str(world.runs.settings.payload_store)) / "default" / encode_name(run_id)
-    return list(folder.iterdir()) if folder.exists() else []
+def open_store(world: World) -> Objects:
+    return open_objects(str(world.runs.settings.payload_store))
 
 
-def make_old(world: World, run_id: str) -> None:
-    """Set the time of the objects of a run to two days ago."""
-    moment = datetime.now(UTC).timestamp() - 2 * 86_400
-    for file in find_objects(world, run_id):
-        os.utime(file, (moment, moment))
+def find_objects(world: World, run_id: str) -> list[StoredObject]:
+    return [*open_store(world).list_of("default", encode_name(run_id))]
+
+
+@pytest.fixture
+def make_all_old(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """A function that lets a day pass."""
+    return lambda: monkeypatch.setattr(payload_sweeper, "MIN_AGE", timedelta(days=-1))
 
 
 async def delete_from_temporal(world: World, run_id: str) -> None:
@@ -62,18 +69,18 @@ async def delete_from_temporal(world: World, run_id: str) -> None:
 
 
 @pytest.mark.slow
+@in_each_store
 async def test_a_run_that_is_gone_loses_its_objects_and_others_keep_theirs(
-    large: World, sweeper: PayloadSweeper
+    large: World, sweeper: PayloadSweeper, make_all_old: Callable[[], None]
 ) -> None:
     nodes = {"one": {"type": "set", "config": {"done": True}}}
     gone, archived, stored = [await run_large(large, nodes) for _ in range(3)]
     document = ArchivedRun(archived.id, archived.customer_id, datetime.now(UTC), compress_document(archived))
     await sweeper.archive.put([document])
-    for run in (gone, archived):
-        await delete_from_temporal(large, run.id)
+    await asyncio.gather(*(delete_from_temporal(large, run.id) for run in (gone, archived)))
     for run in (gone, archived, stored):
         assert find_objects(large, run.id)
-        make_old(large, run.id)
+    make_all_old()
     await sweeper.sweep()
 
     assert [bool(find_objects(large, run.id)) for run in (gone, archived, stored)] == [False, True, True]
@@ -86,41 +93,48 @@ async def test_a_run_that_is_gone_loses_its_objects_and_others_keep_theirs(
     assert find_objects(large, archived.id) == []
 
 
-async def test_what_a_killed_start_has_left_is_removed_after_a_day(large: World, sweeper: PayloadSweeper) -> None:
-    folder = Folder(Path(str(large.runs.settings.payload_store)))
-    folder.write(build_key("default", "order-never-started", b"x"), b"x")
+@in_each_store
+async def test_what_a_killed_start_has_left_is_removed_after_a_day(
+    large: World, sweeper: PayloadSweeper, make_all_old: Callable[[], None]
+) -> None:
+    store = open_store(large)
+    store.write(build_key("default", "order-never-started", b"x"), b"x")
     await sweeper.sweep()
 
     assert find_objects(large, "order-never-started")
 
-    make_old(large, "order-never-started")
-    (folder.root / "default" / ".DS_Store").write_text("of another program")
+    make_all_old()
+    if isinstance(store, Folder):
+        (store.root / "default" / ".DS_Store").write_text("of another program")
     await sweeper.sweep()
 
     assert find_objects(large, "order-never-started") == []
 
 
+@in_each_store
 async def test_nothing_is_removed_where_another_server_stores_in_the_same_place(
-    large: World, sweeper: PayloadSweeper
+    large: World, sweeper: PayloadSweeper, make_all_old: Callable[[], None]
 ) -> None:
     """The other one has a namespace of the same name, and runs that this one does not know."""
-    folder = Folder(Path(str(large.runs.settings.payload_store)))
-    folder.write(build_key("default", "of-the-other-server", b"x"), b"x")
+    store = open_store(large)
+    store.write(build_key("default", "of-the-other-server", b"x"), b"x")
     mark = build_mark("default", b"another namespace")
-    folder.write(mark, b"another namespace")
-    make_old(large, "of-the-other-server")
+    store.write(mark, b"another namespace")
+    make_all_old()
     await sweeper.sweep()
 
     assert find_objects(large, "of-the-other-server")
 
-    folder.remove([mark])
+    store.remove([mark])
     await sweeper.sweep()
 
     assert find_objects(large, "of-the-other-server") == []
 
 
 @pytest.mark.slow
-async def test_a_called_run_is_kept_as_long_as_its_caller(large: World, sweeper: PayloadSweeper) -> None:
+async def test_a_called_run_is_kept_as_long_as_its_caller(
+    large: World, sweeper: PayloadSweeper, make_all_old: Callable[[], None]
+) -> None:
     """The history of the caller refers to what the called run has returned after continuing as new."""
     called = make_definition({"one": {"type": "set", "config": {"done": True}}}, "trigger -> one")
     nodes = {
@@ -131,8 +145,7 @@ async def test_a_called_run_is_kept_as_long_as_its_caller(large: World, sweeper:
     child_id = str(run.steps[0].run_id or (run.steps[0].output_data or {})["run_id"])
     await sweeper.index.put([await large.runs.visibility.read_summary(child_id)])
     await delete_from_temporal(large, child_id)
-    make_old(large, child_id)
-    make_old(large, run.id)
+    make_all_old()
     await sweeper.sweep()
 
     assert find_objects(large, child_id)

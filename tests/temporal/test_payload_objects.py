@@ -6,7 +6,6 @@ import os
 import signal
 import stat
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -40,40 +39,16 @@ TEXT = b"x" * 100_000
 DIGEST = "1ea55dbd2ca6d0ad5668ce4c54439c58bf6b347151a2764d19decc7cb7288e1f"
 
 
-@pytest.fixture(scope="module")
-def s3_server() -> Iterator[str]:
-    """Moto's server, where it is installed (`pip install moto[server]`): it asks for older libraries than ours."""
-    server = pytest.importorskip("moto.server", reason="moto[server] is not installed")
-    with pytest.MonkeyPatch.context() as patch:
-        running = server.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-        running.start()
-        host, port = running.get_host_and_port()
-        for name, value in {
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_REGION": "us-east-1",
-            "AWS_ENDPOINT_URL_S3": f"http://{host}:{port}",
-            "AWS_ENDPOINT": f"http://{host}:{port}",
-            "AWS_ALLOW_HTTP": "true",
-        }.items():
-            patch.setenv(name, value)
-        import httpx
-
-        httpx.put(f"http://{host}:{port}/payloads").raise_for_status()
-        yield "s3://payloads/some/prefix"
-        running.stop()
-
-
-@pytest.fixture(params=["folder", "memory", "s3"])
+@pytest.fixture(params=["folder", "memory", pytest.param("s3", marks=pytest.mark.slow)])
 def objects(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Objects:
     if request.param == "folder":
         return Folder(tmp_path / "payloads")
     if request.param == "memory":
         from obstore.store import MemoryStore
 
-        monkeypatch.setattr(bucket, "_open_store", lambda _: MemoryStore())
+        monkeypatch.setattr(bucket, "_open_store", lambda *_: MemoryStore())
         return Bucket("s3://memory")
-    return Bucket(request.getfixturevalue("s3_server"))
+    return Bucket(f"{request.getfixturevalue('s3_bucket')}/some/prefix")
 
 
 def test_what_is_written_is_read_listed_and_removed(objects: Objects) -> None:

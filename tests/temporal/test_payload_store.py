@@ -1,18 +1,19 @@
-"""Payloads above 64 kB are stored outside of Temporal; runs, readers and replay notice nothing of it."""
+"""Payloads above 64 kB are stored outside of Temporal; runs, readers and replay notice nothing of it.
+
+In a folder, and in a bucket of S3.
+"""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from orchestrator.errors import ServerUnavailable
 from orchestrator.temporal.devserver import DevServer
-from orchestrator.temporal.payload_store.driver import build_data_converter, get_driver
-from orchestrator.temporal.payload_store.folder import Folder
-from orchestrator.temporal.payload_store.objects import encode_name
+from orchestrator.temporal.payload_store.driver import build_data_converter, get_driver, open_objects
+from orchestrator.temporal.payload_store.objects import Objects, encode_name
 from orchestrator.temporal.replay import replay
-from tests.temporal.world import World, make_plan, open_world
+from tests.temporal.world import STORES, World, make_plan, open_world
 
 pytestmark = pytest.mark.temporal
 
@@ -23,14 +24,17 @@ ACTION_INPUT, RESULT, OUTPUT = 2, 3, 5
 """Order of what a run with one action stores, whose first attempt dies: its input is 1, the second result 4."""
 
 
-@pytest.fixture
-def folder(large: World) -> Path:
-    return Path(str(large.runs.settings.payload_store))
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "large" in metafunc.fixturenames:
+        metafunc.parametrize("large", STORES, indirect=True, scope="module")
 
 
-def list_objects(folder: Path, run_id: str) -> list[str]:
-    owner = folder / "default" / encode_name(run_id)
-    return sorted(file.name for file in owner.iterdir()) if owner.exists() else []
+def open_store(world: World) -> Objects:
+    return open_objects(str(world.runs.settings.payload_store))
+
+
+def list_objects(world: World, run_id: str) -> list[str]:
+    return [each.key for each in open_store(world).list_of("default", encode_name(run_id))]
 
 
 async def read_history(world: World, workflow_id: str) -> str:
@@ -38,7 +42,7 @@ async def read_history(world: World, workflow_id: str) -> str:
     return (await world.client.get_workflow_handle(workflow_id).fetch_history()).to_json()
 
 
-async def test_inputs_results_and_outputs_of_several_megabytes_pass_through_a_run(large: World, folder: Path) -> None:
+async def test_inputs_results_and_outputs_of_several_megabytes_pass_through_a_run(large: World) -> None:
     customer, script = large.script({"work": {"output": {"text": "{{ params.text }}"}}})
     nodes = {
         "one": {"type": "action", "action": "work", "config": {"text": "{{ input.text }}"}},
@@ -52,10 +56,10 @@ async def test_inputs_results_and_outputs_of_several_megabytes_pass_through_a_ru
     assert run.steps[0].output_data == {"text": TEXT}
     assert len(await read_history(large, run.id)) < 20_000
     # The input of the run, that of the action, its result, and the output of the run; equal ones are stored once.
-    assert len(list_objects(folder, run.id)) == 3
+    assert len(list_objects(large, run.id)) == 3
 
 
-async def test_a_history_is_exported_with_its_stored_payloads_and_replays(large: World, folder: Path) -> None:
+async def test_a_history_is_exported_with_its_stored_payloads_and_replays(large: World) -> None:
     customer, _ = large.script({"work": {"output": {"text": "{{ params.text }}"}}})
     nodes = {"one": {"type": "action", "action": "work", "config": {"text": "{{ input.text }}"}}}
     run = await large.run(make_plan(nodes, "trigger -> one", customer=customer), {"text": TEXT[:100_000]})
@@ -67,7 +71,7 @@ async def test_a_history_is_exported_with_its_stored_payloads_and_replays(large:
     assert await replay(run.id, await read_history(large, run.id), converter) is None
 
 
-async def test_the_input_of_local_activities_is_not_stored(large: World, folder: Path) -> None:
+async def test_the_input_of_local_activities_is_not_stored(large: World) -> None:
     """A loop of segments with 200 kB of context: only what is recorded is stored."""
     customer, script = large.script({"work": {"output": {"ok": True}}})
     nodes = {
@@ -79,10 +83,10 @@ async def test_the_input_of_local_activities_is_not_stored(large: World, folder:
     run = await large.run(plan, {"text": TEXT[:200_000]})
 
     assert (run.status, len(script.calls)) == ("completed", 5)
-    assert len(list_objects(folder, run.id)) == 1  # the input of the run
+    assert len(list_objects(large, run.id)) == 1  # the input of the run
 
 
-async def test_branches_store_under_their_run(large: World, folder: Path) -> None:
+async def test_branches_store_under_their_run(large: World) -> None:
     customer, _ = large.script({"work": {"output": {"text": "{{ params.text }}"}}})
     action = {"type": "action", "action": "work", "config": {"text": "{{ input.text }}"}}
     nodes = {
@@ -94,17 +98,17 @@ async def test_branches_store_under_their_run(large: World, folder: Path) -> Non
 
     assert (run.status, run.complete) == ("completed", True)
     assert [step.output_data for step in run.steps if step.node_id == "left"] == [{"text": TEXT}]
-    assert len(list((folder / "default").iterdir())) >= 1
-    assert not [each.name for each in (folder / "default").iterdir() if "=2F" in each.name]
+    assert list_objects(large, run.id)
+    assert not [name for name in open_store(large).list_owners("default") if "=2F" in name]
 
 
-async def test_equal_data_of_two_customers_is_stored_twice(large: World, folder: Path) -> None:
+async def test_equal_data_of_two_customers_is_stored_twice(large: World) -> None:
     nodes = {"one": {"type": "set", "config": {"done": True}}}
     runs = [
         await large.run(make_plan(nodes, "trigger -> one", customer=large.script()[0]), {"text": TEXT})
         for _ in range(2)
     ]
-    first, second = (list_objects(folder, run.id) for run in runs)
+    first, second = (list_objects(large, run.id) for run in runs)
 
     assert first
     assert second
@@ -127,17 +131,19 @@ async def test_events_of_several_megabytes_reach_a_run(large: World) -> None:
     assert (await large.runs.find_event_sender(run_id, "data", {"text": TEXT})) is not None
 
 
-class DyingObjects(Folder):
+class DyingObjects:
     """Objects of which some are stored and never reported, as by a process that dies in that moment."""
 
-    def __init__(self, root: Path, deaths: tuple[int, ...]) -> None:
-        super().__init__(root)
+    def __init__(self, objects: Objects, deaths: tuple[int, ...]) -> None:
+        self.objects = objects
         self.deaths = deaths
         """Which new contents are not reported the first time, counted from 1."""
         self.seen: list[str] = []
+        self.read, self.list_owners = objects.read, objects.list_owners
+        self.list_of, self.remove = objects.list_of, objects.remove
 
     def write(self, key: str, content: bytes) -> None:
-        super().write(key, content)
+        self.objects.write(key, content)
         if key not in self.seen:
             self.seen.append(key)
             if len(self.seen) in self.deaths:
@@ -145,7 +151,7 @@ class DyingObjects(Folder):
 
 
 async def test_a_process_that_dies_after_storing_and_before_recording_loses_nothing(
-    server: DevServer, tmp_path: Path
+    server: DevServer, large: World
 ) -> None:
     """The workflow task, or the attempt at the action, is made again; it stores the same objects."""
     nodes = {
@@ -157,17 +163,18 @@ async def test_a_process_that_dies_after_storing_and_before_recording_loses_noth
         },
         "end": {"type": "end", "config": {"output": {"text": "{{ steps.one.output.text }}", "all": True}}},
     }
-    async with open_world(server, queue="dying", payload_store=str(tmp_path)) as dying:
+    store = large.runs.settings.payload_store
+    async with open_world(server, queue=f"{large.queue}-dying", payload_store=store) as dying:
         driver = get_driver(dying.client.data_converter)
         assert driver is not None
-        driver.objects = objects = DyingObjects(tmp_path, (ACTION_INPUT, RESULT, OUTPUT))
+        driver.objects = objects = DyingObjects(open_store(large), (ACTION_INPUT, RESULT, OUTPUT))
         customer, script = dying.script({"work": {"output": {"text": "{{ params.text }}", "ok": True}}})
         plan = make_plan(nodes, "trigger -> one", "one -> end", customer=customer)
         run = await dying.run(plan, {"text": TEXT[:100_000]})
 
     assert (run.status, run.complete) == ("completed", True)
     assert run.output == {"text": TEXT[:100_000], "all": True}
-    assert len(objects.seen) == len(list_objects(tmp_path, run.id)) == OUTPUT
+    assert len(objects.seen) == len(list_objects(large, run.id)) == OUTPUT
     assert [call["attempt"] for call in script.calls] == [1, 2]
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
+import pytest
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
@@ -27,6 +28,8 @@ from tests.temporal.answers import Script, Scripts
 SECONDS = 150.0
 """Maximum wait in a test, in seconds."""
 QUEUE = "tests"
+STORES = ("folder", pytest.param("s3", marks=pytest.mark.slow))
+"""Kinds of payload stores of the fixture `large`."""
 
 STRICT = SandboxedWorkflowRunner()
 """Imports our modules again for each run, with every restriction: 0.15 s per run."""
