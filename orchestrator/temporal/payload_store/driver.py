@@ -6,6 +6,7 @@ that is found all the same is an error.
 
 import asyncio
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -26,7 +27,7 @@ from temporalio.converter import (
 
 from orchestrator.model.run import MAX_PAYLOAD_BYTES, MAX_STORED_BYTES
 from orchestrator.settings import Settings
-from orchestrator.temporal.payload_store.bucket import Bucket
+from orchestrator.temporal.payload_store.bucket import NO_RETRIES, Bucket
 from orchestrator.temporal.payload_store.folder import Folder
 from orchestrator.temporal.payload_store.objects import (
     KEY,
@@ -34,6 +35,7 @@ from orchestrator.temporal.payload_store.objects import (
     Objects,
     PayloadUnavailable,
     build_key,
+    build_mark,
     encode_name,
     find_owner,
 )
@@ -42,6 +44,7 @@ from orchestrator.temporal.payloads import INLINE, PLAIN_BYTES
 DRIVER = "orchestrator"
 """Name of the driver, in references: the same for every kind of store, so that objects can be moved."""
 KEY_FIELD = "key"
+BUCKETS = "s3://"
 AT_ONCE = 8
 """Objects of one process that are read, and that are written."""
 HINT = "set ORCHESTRATOR_PAYLOAD_STORE to the same place for every process"
@@ -53,8 +56,9 @@ class PayloadDriver(StorageDriver):
     def __init__(self, objects: Objects | None) -> None:
         """Without `objects` there is no store."""
         self.objects = objects
-        self._reads = asyncio.Semaphore(AT_ONCE)
-        self._writes = asyncio.Semaphore(AT_ONCE)
+        # Not the threads of the event loop: other work would wait with them for a bucket that does not answer.
+        self._readers = ThreadPoolExecutor(AT_ONCE, "payload-reader")
+        self._writers = ThreadPoolExecutor(AT_ONCE, "payload-writer")
 
     def name(self) -> str:
         """Return the name of the driver in references."""
@@ -80,12 +84,10 @@ class PayloadDriver(StorageDriver):
             content = payload.SerializeToString(deterministic=True)
             keys.append(build_key(target.namespace, owner, content))
             contents[keys[-1]] = content
-        await asyncio.gather(*(self._write(objects, key, content) for key, content in contents.items()))
+        loop = asyncio.get_running_loop()
+        writes = [loop.run_in_executor(self._writers, objects.write, *item) for item in contents.items()]
+        await asyncio.gather(*writes)
         return [StorageDriverClaim({KEY_FIELD: key}) for key in keys]
-
-    async def _write(self, objects: Objects, key: str, content: bytes) -> None:
-        async with self._writes:
-            await asyncio.to_thread(objects.write, key, content)
 
     async def retrieve(
         self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
@@ -98,8 +100,7 @@ class PayloadDriver(StorageDriver):
             raise PayloadUnavailable("the payload is in a store that is not configured here", hint=HINT)
         if KEY.fullmatch(key) is None:
             raise PayloadUnavailable(f"{key!r:.100} is not the key of a payload")
-        async with self._reads:
-            content = await asyncio.to_thread(self.objects.read, key)
+        content = await asyncio.get_running_loop().run_in_executor(self._readers, self.objects.read, key)
         if sha256(content).hexdigest() != key.rpartition("/")[2]:
             raise PayloadUnavailable(f"the payload {key} is damaged")
         return Payload.FromString(content)
@@ -107,7 +108,7 @@ class PayloadDriver(StorageDriver):
 
 def open_objects(location: str) -> Objects:
     """Open the objects at a location: `s3://bucket/prefix`, or a folder; raises SettingsError."""
-    return Bucket(location) if location.startswith("s3://") else Folder(Path(location))
+    return Bucket(location) if location.startswith(BUCKETS) else Folder(Path(location))
 
 
 def get_max_payload_bytes(settings: Settings) -> int:
@@ -134,3 +135,17 @@ def get_driver(converter: DataConverter) -> PayloadDriver | None:
     storage = converter.external_storage
     driver = storage.drivers[0] if storage is not None else None
     return driver if isinstance(driver, PayloadDriver) else None
+
+
+async def require_store(settings: Settings, namespace_id: str) -> None:
+    """Mark the store, if there is one, with the namespace's own ID, and read the mark; raises PayloadUnavailable.
+
+    The caller decides how often to try.
+    """
+    if (location := settings.payload_store) is None:
+        return
+    objects = Bucket(location, NO_RETRIES) if location.startswith(BUCKETS) else Folder(Path(location))
+    identity = namespace_id.encode()
+    mark = build_mark(encode_name(settings.temporal_namespace), identity)
+    await asyncio.to_thread(objects.write, mark, identity)
+    await asyncio.to_thread(objects.read, mark)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from orchestrator.temporal.payload_store.objects import PayloadUnavailable, StoredObject
+from orchestrator.temporal.payload_store.objects import PayloadUnavailable, StoredObject, StoreRejected
 
 FOLDER_MODE = 0o700
 FILE_MODE = 0o600
@@ -22,12 +22,18 @@ class Folder:
         self.root = root
 
     def write(self, key: str, content: bytes) -> None:
-        """Store an object: on the disk when this returns, as the history that refers to it will be."""
+        """Store an object: on the disk when this returns, as the history that refers to it will be.
+
+        Raises PayloadUnavailable.
+        """
         path = self.root / key
-        if not _renew(path, content):
-            self._write_file(path, content)
-        for folder in (path.parent, path.parent.parent, self.root):
-            _sync_folder(folder)
+        try:
+            if not _renew(path, content):
+                self._write_file(path, content)
+            for folder in (path.parent, path.parent.parent, self.root):
+                _sync_folder(folder)
+        except OSError as error:
+            raise StoreRejected(f"a payload cannot be written to {self.root}: {error.strerror}") from error
 
     def _write_file(self, path: Path, content: bytes) -> None:
         temporary = path.with_name(f"{TEMPORARY}{uuid4().hex}")

@@ -26,6 +26,10 @@ class PayloadUnavailable(ServerUnavailable):
     """A payload cannot be stored, or read again."""
 
 
+class StoreRejected(PayloadUnavailable):
+    """The payload store does not exist, or denies access; or it has no such payload."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredObject:
     """An object, without its content."""
@@ -35,13 +39,13 @@ class StoredObject:
 
 
 class Objects(Protocol):
-    """Objects by key. All methods block, and may be called from any thread."""
+    """Objects by key. All methods block, may be called from any thread, and raise PayloadUnavailable."""
 
     def write(self, key: str, content: bytes) -> None:
         """Store an object durably; one that exists is replaced, and its time of modification is now."""
 
     def read(self, key: str) -> bytes:
-        """Return the content of an object; raises PayloadUnavailable."""
+        """Return the content of an object."""
 
     def list_owners(self, namespace: str) -> Iterable[str]:
         """Yield the names of owners, as they are in keys."""

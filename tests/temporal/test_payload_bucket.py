@@ -1,0 +1,146 @@
+"""A bucket of S3 may be away for a while, and one that cannot be used is named as soon as a process starts."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+
+from orchestrator.temporal.client.connection import read_namespace_id, wait_and_connect
+from orchestrator.temporal.payload_store import bucket
+from orchestrator.temporal.payload_store.bucket import Bucket
+from orchestrator.temporal.payload_store.driver import open_objects
+from orchestrator.temporal.payload_store.objects import PayloadUnavailable, StoreRejected, build_key, build_mark
+from tests.s3 import create_bucket, run_s3_server, set_variables
+from tests.temporal.relay import Relay, run_relay
+from tests.temporal.world import World, wait_until
+
+pytestmark = pytest.mark.slow
+
+MANY = 1_001
+"""S3 lists and removes 1,000 objects with one request."""
+TOO_OFTEN = 12
+"""The library sends a failed request again 10 times by itself, in 2 to 3 seconds."""
+
+
+def test_more_objects_than_fit_a_page_are_listed_and_removed(s3_bucket: str) -> None:
+    objects = Bucket(f"{s3_bucket}/many")
+    of_one = [build_key("n", "a", str(number).encode()) for number in range(MANY)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda key: objects.write(key, b""), of_one))
+        list(threads.map(lambda number: objects.write(build_key("n", f"b-{number}", b""), b""), range(MANY)))
+
+    assert sorted(each.key for each in objects.list_of("n", "a")) == sorted(of_one)
+    assert len(list(objects.list_owners("n"))) == 1 + MANY
+
+    objects.remove(of_one)
+
+    assert objects.list_of("n", "a") == []
+    assert len(list(objects.list_owners("n"))) == MANY
+
+
+def test_a_prefix_may_have_odd_characters(s3_bucket: str) -> None:
+    objects = Bucket(f"{s3_bucket}/Größe & co/%41")
+    key = build_key("n", "a b/c=%2F~ä", b"content")
+    objects.write(key, b"content")
+
+    assert objects.read(key) == b"content"
+    assert [each.key for name in objects.list_owners("n") for each in objects.list_of("n", name)] == [key]
+
+
+def test_every_request_to_a_missing_bucket_says_so(s3_bucket: str) -> None:
+    objects = Bucket("s3://nowhere")
+    for request in (
+        lambda: objects.write("n/a/0", b"x"),
+        lambda: objects.read("n/a/0"),
+        lambda: list(objects.list_owners("n")),
+        lambda: objects.list_of("n", "a"),
+        lambda: objects.remove(["n/a/0"]),
+    ):
+        with pytest.raises(
+            PayloadUnavailable, match=r"s3://nowhere: NoSuchBucket: The specified bucket does not exist$"
+        ):
+            request()
+
+
+@pytest.mark.temporal
+async def test_a_process_does_not_start_with_a_missing_bucket(world: World, s3_bucket: str) -> None:
+    update = {"payload_store": "s3://nowhere", "temporal_wait_seconds": 600}
+
+    with pytest.raises(StoreRejected, match="cannot be written to s3://nowhere: NoSuchBucket"):
+        await wait_and_connect(world.runs.settings.model_copy(update=update))
+
+
+@pytest.mark.temporal
+async def test_a_process_does_not_start_where_the_bucket_denies_access(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = world.runs.settings.model_copy(update={"payload_store": "s3://denied", "temporal_wait_seconds": 600})
+    with run_s3_server(INITIAL_NO_AUTH_ACTION_COUNT="1") as url:
+        create_bucket(url, "denied")
+        set_variables(monkeypatch, url)
+
+        with pytest.raises(StoreRejected, match=r"cannot be written to s3://denied: .*does not exist in our records"):
+            await wait_and_connect(settings)
+
+
+@asynccontextmanager
+async def open_relay(server_url: str, patch: pytest.MonkeyPatch) -> AsyncIterator[Relay]:
+    """Run a relay to the S3 server; the variables of the AWS tools name the relay."""
+    async with run_relay(int(server_url.rpartition(":")[2])) as relay:
+        set_variables(patch, f"http://127.0.0.1:{relay.port}")
+        yield relay
+
+
+async def wait_for_refusals(relay: Relay, count: int) -> None:
+    async def are_refused() -> bool:
+        return relay.refused >= count
+
+    await wait_until(are_refused)
+
+
+@pytest.mark.temporal
+async def test_a_process_waits_for_its_bucket_and_marks_it(
+    world: World, s3_server: str, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = world.runs.settings.model_copy(update={"payload_store": f"{s3_bucket}/late"})
+    async with open_relay(s3_server, monkeypatch) as relay:
+        relay.take_away()
+        starting = asyncio.create_task(wait_and_connect(settings))
+        await wait_for_refusals(relay, 2)
+        relay.is_away = False
+        client = await starting
+        identity = (await read_namespace_id(client)).encode()
+        mark = build_mark("default", identity)
+
+        assert await asyncio.to_thread(open_objects(str(settings.payload_store)).read, mark) == identity
+
+
+async def test_requests_outlast_a_bucket_that_is_away(
+    s3_server: str, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_relay(s3_server, monkeypatch) as relay:
+        objects = Bucket(s3_bucket)
+        await asyncio.to_thread(objects.write, "n/a/0", b"before")
+        relay.take_away()
+        writing = asyncio.create_task(asyncio.to_thread(objects.write, "n/a/1", b"x"))
+        reading = asyncio.create_task(asyncio.to_thread(objects.read, "n/a/0"))
+        await wait_for_refusals(relay, 2 * TOO_OFTEN)
+        relay.is_away = False
+        await writing
+
+        assert await reading == b"before"
+        assert await asyncio.to_thread(objects.read, "n/a/1") == b"x"
+
+
+async def test_requests_to_a_bucket_that_stays_away_end(
+    s3_server: str, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_relay(s3_server, monkeypatch) as relay:
+        objects = Bucket(s3_bucket, {**bucket.RETRIES, "retry_timeout": timedelta(seconds=1)})
+        relay.take_away()
+
+        with pytest.raises(PayloadUnavailable, match="cannot be written"):
+            await asyncio.to_thread(objects.write, "n/a/0", b"x")
