@@ -22,11 +22,11 @@ from orchestrator.cli.running_dev import LOCK_FILE
 from orchestrator.errors import OrchestratorError, ServerUnavailable
 from orchestrator.settings import Settings
 from orchestrator.store.home import create_private_file, locate_payloads, read_approval_secret, secure_home
-from orchestrator.temporal.client.connection import connect
+from orchestrator.temporal.client.connection import connect, read_namespace_id
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.devserver import NAMESPACE, DevServer, run_dev_server, stop_leftover_server
 from orchestrator.temporal.payload_store.codec import decode_payloads
-from orchestrator.temporal.payload_store.driver import build_data_converter
+from orchestrator.temporal.payload_store.driver import build_data_converter, require_store
 from orchestrator.temporal.worker import run_worker
 
 UI_SECONDS = 20.0
@@ -88,6 +88,7 @@ async def run_embedded(
             }
         )
         client = await connect(here)
+        await require_store(here, await read_namespace_id(client))
         async with run_worker(client, here, registry):
             await _wait_until_ui_answers(server.ui_url)
             yield EmbeddedServer(server, here, Runs(client, here))

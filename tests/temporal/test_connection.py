@@ -16,6 +16,7 @@ from orchestrator.temporal.client import connection, updates
 from orchestrator.temporal.client.connection import AccessDenied, NamespaceNotFound, connect, wait_and_connect
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.devserver import find_free_port, run_dev_server
+from orchestrator.temporal.payload_store.objects import StoreRejected
 from orchestrator.temporal.worker import run_worker
 from tests.api.support import (
     SET,
@@ -81,6 +82,14 @@ async def test_the_wait_for_a_server_is_bounded(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path, temporal_address=f"127.0.0.1:{find_free_port()}", temporal_wait_seconds=0.1)
     with pytest.raises(ServerUnavailable, match="no Temporal server answers"):
         await wait_and_connect(settings)
+
+
+async def test_a_process_does_not_start_with_a_payload_store_that_it_cannot_write(world: World, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    update = {"payload_store": str(tmp_path / "file" / "payloads"), "temporal_wait_seconds": 600}
+
+    with pytest.raises(StoreRejected, match=r"a payload cannot be written to .*file/payloads: Not a directory"):
+        await wait_and_connect(world.runs.settings.model_copy(update=update))
 
 
 async def test_a_worker_that_temporal_refuses_is_reported(world: World) -> None:

@@ -15,7 +15,8 @@ from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 from orchestrator.errors import OperationRefused, RunNotFound, ServerUnavailable
 from orchestrator.settings import Settings
 from orchestrator.telemetry.tracing import create_interceptors
-from orchestrator.temporal.payload_store.driver import build_data_converter
+from orchestrator.temporal.payload_store.driver import build_data_converter, require_store
+from orchestrator.temporal.payload_store.objects import StoreRejected
 from orchestrator.temporal.search_attributes import KEYS
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ async def connect(settings: Settings) -> Client:
 
 
 async def wait_and_connect(settings: Settings) -> Client:
-    """Connect a process that serves; waits `temporal_wait_seconds` for the server and its namespace.
+    """Connect a process that serves; waits `temporal_wait_seconds` for the server, its namespace and the payload store.
 
     So the order in which they start does not matter. Raises ServerUnavailable.
     """
@@ -76,8 +77,8 @@ async def wait_and_connect(settings: Settings) -> Client:
     while True:
         try:
             client = await connect(settings)
-            await read_namespace_id(client)
-        except AccessDenied:
+            await require_store(settings, await read_namespace_id(client))
+        except (AccessDenied, StoreRejected):
             raise
         except ServerUnavailable as error:
             if isinstance(error, NamespaceNotFound):
@@ -85,7 +86,7 @@ async def wait_and_connect(settings: Settings) -> Client:
             if clock() >= deadline:
                 raise
             if not waiting:
-                logger.warning("waiting for Temporal: %s", error)
+                logger.warning("waiting: %s", error)
             waiting = True
             await asyncio.sleep(RETRY_SECONDS)
         else:
