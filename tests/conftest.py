@@ -35,7 +35,8 @@ def user_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DevServer]:
-    async with run_dev_server(tmp_path_factory.mktemp("temporal") / "home") as running:
+    config = ('history.transferProcessorUpdateAckInterval="1s"',)  # 30 s: so long a deletion would wait
+    async with run_dev_server(tmp_path_factory.mktemp("temporal") / "home", dynamic_config=config) as running:
         yield running
 
 
