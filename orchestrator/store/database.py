@@ -217,7 +217,8 @@ def create_database(url: str, command_seconds: float = COMMAND_SECONDS) -> Datab
         except OSError as error:
             raise StoreUnavailable(f"cannot create the folder of the database: {error}") from error
         connect_args = {"timeout": BUSY_SECONDS, "async_creator_fn": connect_sqlite}
-        engine = create_async_engine(url, connect_args=connect_args, pool_size=POOL_SIZE)
+        # The connection that was used last: a write of any other one would have made the pages in its cache stale.
+        engine = create_async_engine(url, connect_args=connect_args, pool_size=POOL_SIZE, pool_use_lifo=True)
         event.listen(engine.sync_engine, "connect", _on_connect)
         event.listen(engine.sync_engine, "begin", _on_begin)
         return Database(engine)

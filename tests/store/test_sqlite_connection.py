@@ -77,6 +77,19 @@ async def test_a_transaction_without_a_statement_is_none(embedded: Database) -> 
     await write_lease(embedded, "after")
 
 
+async def test_transactions_one_after_the_other_share_a_connection(embedded: Database) -> None:
+    """In turn, the pages that one has in its cache were stale by the time it was used again."""
+    async with embedded.read_transaction(), embedded.read_transaction(), embedded.read_transaction():
+        pass
+    used = set()
+    for number in range(3):
+        async with embedded.write_transaction() as connection:
+            await connection.execute(insert(leases).values(make_lease(str(number))))
+            used.add((await connection.get_raw_connection()).driver_connection)
+
+    assert len(used) == 1
+
+
 async def test_a_cancelled_transaction_leaves_nothing_open(embedded: Database) -> None:
     """Wherever it is cancelled: the statement may be waiting for the thread, running, or done."""
     for turns in range(12):
