@@ -20,6 +20,7 @@ PLAIN = r"^[^\x00-\x1f\x7f/]+$"
 LINE = r"^[^\x00-\x1f\x7f]+$"
 TEXT = r"^[^\x00]*$"
 EVENT_NAME = r"^[^\s\x00-\x1f\x7f.*]+(\.[^\s\x00-\x1f\x7f.*]+)*$"
+BUSINESS_KEY = r"^[^=\x00-\x1f\x7f]+=[^\x00]*$"
 HEADER_VALUE = r"^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$"
 ALLOWED_CHARACTERS = {
     WORKFLOW_ID: "use letters, digits, `.`, `_`, `~` and `-`; begin with a letter or a digit; at most 128 characters",
@@ -27,6 +28,7 @@ ALLOWED_CHARACTERS = {
     LINE: "control characters are not allowed",
     TEXT: "the character NUL is not allowed",
     EVENT_NAME: "use words separated by dots, such as order.paid; spaces and `*` are not allowed",
+    BUSINESS_KEY: "write name=value, such as order=4711",
     HEADER_VALUE: "use printable ASCII characters, without a space at either end",
 }
 """What to write instead, by pattern."""

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.encoders import jsonable_encoder
@@ -13,10 +13,10 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match, compile_path
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.body_errors import format_body_path, list_known_fields
 from api.fields import ALLOWED_CHARACTERS
 from api.json_bodies import is_yaml
 from api.limits import TooManyRequests
-from api.models.base import Model
 from api.problem_types import PREFIX, find_status
 from api.request_log import name_path
 from orchestrator.errors import DefinitionInvalid, OrchestratorError, ServerUnavailable
@@ -154,7 +154,7 @@ async def _handle_invalid_request(request: Request, error: Exception) -> JSONRes
         first = errors[0]
         detail = f"{first.get('ctx', {}).get('error', first['msg'])} at character {first['loc'][-1]}"
         return make_problem(400, "json_syntax", detail)
-    mistakes = [_describe_mistake(each, request) for each in errors[:MAX_MISTAKES]]
+    mistakes = [_describe_mistake(each, request, error.body) for each in errors[:MAX_MISTAKES]]
     detail = "; ".join(f"{each.path or 'body'}: {each.message}" for each in mistakes[:3])
     content_type = request.headers.get("content-type", "")
     is_readable = "json" in content_type or is_yaml(content_type)
@@ -163,35 +163,32 @@ async def _handle_invalid_request(request: Request, error: Exception) -> JSONRes
     return make_problem(422, "bad_request", detail, hint=hint, errors=mistakes)
 
 
-def _describe_mistake(error: Mapping[str, Any], request: Request) -> Mistake:
+def _describe_mistake(error: Mapping[str, Any], request: Request, body: Any) -> Mistake:
     name, hint = str(error["loc"][-1]), error.get("ctx", {}).get("hint")
     message = describe_validation_error(error)
     if error["type"] == "extra_forbidden":
-        message, known = f"unknown field `{name}`", _list_fields(request)
+        message, known = f"unknown field `{name}`", _list_fields(request, error["loc"])
         hint = did_you_mean(name, known) or f"known fields: {join_names(known)}"
     elif error["type"] == "string_pattern_mismatch":
         hint = ALLOWED_CHARACTERS.get(error["ctx"]["pattern"])
     return Mistake(
         code=error["type"],
-        path=_format_location(error["loc"]),
+        path=_format_location(error, body),
         message=message,
         hint=hint or suggest_choice(error),
     )
 
 
-def _list_fields(request: Request) -> list[str]:
-    """Return the fields of the request body; bodies are flat."""
-    annotations = [field.field_info.annotation for field in request.scope["route"].dependant.body_params]
-    models = [each for annotation in annotations for each in (annotation, *get_args(annotation))]
-    return [
-        name for model in models if isinstance(model, type) and issubclass(model, Model) for name in model.model_fields
-    ]
+def _list_fields(request: Request, location: Sequence[Any]) -> list[str]:
+    """Return the fields that are known where an unknown one of the request body is."""
+    bodies = [field.field_info.annotation for field in request.scope["route"].dependant.body_params]
+    return list_known_fields(bodies[0], location[1:]) if bodies else []
 
 
-def _format_location(location: Sequence[Any]) -> str:
-    source, *rest = location or ("",)
+def _format_location(error: Mapping[str, Any], body: Any) -> str:
+    source, *rest = error["loc"] or ("",)
     if source == "body":
-        return format_pointer(rest)
+        return format_pointer(rest) if body is None else format_body_path(error, rest, body)
     return " ".join(str(part) for part in (source, *rest))
 
 

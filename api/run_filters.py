@@ -5,14 +5,13 @@ from typing import Annotated, Literal
 from fastapi import Depends, Query
 from pydantic import BaseModel, Field
 
-from api.fields import LINE, PLAIN, TEXT, IdPrefix, Since, Until, UtcTime
+from api.fields import BUSINESS_KEY, LINE, PLAIN, TEXT, IdPrefix, Since, Until, UtcTime
 from orchestrator.errors import ErrorType
 from orchestrator.model.run import Reason
 from orchestrator.store.run_filter import RunFilter
 
 RunStatus = Literal["pending", "running", "waiting", "retrying", "completed", "failed", "cancelled"]
 TriggerType = Literal["manual", "schedule", "event", "webhook", "workflow"]
-KEY = r"^[^=\x00-\x1f\x7f]+=[^\x00]*$"
 MAX_KEYS = 8
 
 
@@ -43,7 +42,7 @@ class RunSelection(BaseModel):
     parent: str | None = Field(None, pattern=PLAIN, max_length=300, description="ID of the run that called it.")
     rerun_of: str | None = Field(None, pattern=PLAIN, max_length=300, description="ID of the run that it continues.")
     rerun: bool | None = Field(None, description="Whether a rerun of it has started.")
-    key: list[Annotated[str, Field(pattern=KEY, max_length=300)]] = Field(
+    key: list[Annotated[str, Field(pattern=BUSINESS_KEY, max_length=300)]] = Field(
         [], max_length=MAX_KEYS, description="Business keys, `name=value`, all of which it has."
     )
     since: Since = None

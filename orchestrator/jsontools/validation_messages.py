@@ -55,6 +55,7 @@ LIMITS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "too_long": lambda limits: _require_size(limits["max_length"], "at most", "item"),
     "literal_error": lambda limits: f"must be {limits['expected']}",
     "enum": lambda limits: f"must be {limits['expected']}",
+    "union_tag_invalid": lambda limits: f"must be one of {limits['expected_tags']}",
     "url_scheme": lambda limits: f"must be a URL that begins with {limits['expected_schemes']}",
     "value_error": lambda limits: str(limits["error"]),
     "assertion_error": lambda limits: str(limits["error"]),
@@ -62,6 +63,7 @@ LIMITS: dict[str, Callable[[Mapping[str, Any]], str]] = {
 """Errors that carry a limit or a message in their context."""
 FIXED = {
     "missing": "is required",
+    "union_tag_not_found": "is required",
     "extra_forbidden": "is not a known field",
     "string_pattern_mismatch": "contains characters that are not allowed",
 }

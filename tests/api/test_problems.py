@@ -151,3 +151,52 @@ def list_codes(kind: type[OrchestratorError]) -> set[str]:
 
 def test_every_error_that_the_service_can_answer_with_has_a_type() -> None:
     assert list_codes(OrchestratorError) - NEVER_ANSWERED - set(PROBLEM_TYPES) == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "pointer", "message", "hint"),
+    [
+        (
+            "/runs/x/interventions",
+            {"kind": "skip_wait", "node_id": "a", "resaon": "x"},
+            "/resaon",
+            "unknown field `resaon`",
+            "did you mean `reason`?",
+        ),
+        ("/runs/x/interventions", {"kind": "set_variables", "variables": 1}, "/variables", "must be an object", None),
+        ("/runs/x/interventions", {"kind": "stop"}, "/kind", "must be one of 'set_variables', 'set_parameters'", None),
+        ("/runs/x/interventions", {"node_id": "a"}, "/kind", "is required", None),
+        ("/runs/x/interventions", {"kind": "set_variables"}, "/variables", "is required", None),
+        (
+            "/bulk",
+            {"operation": "rerun", "filter": {"statu": ["failed"]}},
+            "/filter/statu",
+            "unknown field `statu`",
+            "did you mean `status`?",
+        ),
+        (
+            "/bulk",
+            {"operation": "rerun", "filter": {"key": ["order"]}},
+            "/filter/key/0",
+            "contains characters that are not allowed",
+            "write name=value, such as order=4711",
+        ),
+    ],
+)
+async def test_a_mistake_deep_in_a_body_has_its_pointer_and_a_hint(
+    api: httpx.AsyncClient, path: str, body: dict[str, Any], pointer: str, message: str, hint: str | None
+) -> None:
+    """Pointers had the kind of a repair, and hints the fields around the object that is wrong."""
+    answer = await api.post(path, json=body)
+
+    (mistake,) = answer.json()["errors"]
+    assert (answer.status_code, mistake["path"], mistake["hint"]) == (422, pointer, hint)
+    assert mistake["message"].startswith(message)
+
+
+async def test_a_value_of_several_types_has_the_pointer_to_itself(api: httpx.AsyncClient) -> None:
+    """Pointers went on with the name of each type: `/key/order/int`."""
+    answer = await api.post("/events", json={"id": "1", "name": "paid", "key": {"order": {"a": 1}}})
+
+    assert answer.status_code == 422
+    assert {each["path"] for each in answer.json()["errors"]} == {"/key/order"}
