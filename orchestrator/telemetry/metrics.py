@@ -37,7 +37,7 @@ STUCK = Gauge(
 )
 WAITING_FOR_PEOPLE = Gauge(
     "orchestrator_runs_waiting_for_people",
-    "Runs that wait for an operator, counted by one process at a time.",
+    "Runs that wait for an operator or an approval, counted by one process at a time.",
     ["workflow"],
 )
 OLDEST_WAIT_SECONDS = Gauge(
