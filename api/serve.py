@@ -58,7 +58,7 @@ def exclude_startup_from_collection() -> Iterator[None]:
     """Let the garbage collector pass over the objects that exist now: modules, tables, routes.
 
     A request of many small values starts a full collection, which holds the event loop: 100 ms of 116 for an event with
-    55,000 keys.
+    55,000 keys. So do the runs of a worker: 70 ms for every 30 runs of 20 branches, an eighth of what they take.
     """
     gc.collect()
     gc.freeze()

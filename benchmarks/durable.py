@@ -16,6 +16,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.registry import Registry
 from activities.runtime import build_activities
+from api.serve import exclude_startup_from_collection
 from benchmarks.cases import EXAMPLE, WORKFLOWS, Case, echo, hand_chain, hand_echo, list_cases
 from orchestrator.model.plan import Plan
 from orchestrator.planner.planner import check
@@ -81,7 +82,8 @@ async def open_worker() -> AsyncIterator[Client]:
                 max_eager_activity_reservations_per_workflow_task=EAGER_ACTIVITIES,
                 sticky_queue_schedule_to_start_timeout=timedelta(seconds=STICKY_SECONDS),
             ):
-                yield client
+                with exclude_startup_from_collection():  # as the commands that serve do
+                    yield client
 
 
 async def compare_case(client: Client, case: Case) -> Compared:

@@ -71,9 +71,7 @@ def dev(
 async def _serve_all(
     settings: "Settings", known: "Registry", temporal_port: int, ui_port: int, ready_file: Path | None
 ) -> None:
-    import asyncio
-
-    from api.serve import exclude_startup_from_collection, require_free_address, serve_http
+    from api.serve import require_free_address, serve_http
     from orchestrator.cli.embedded import lock_home, run_embedded
     from orchestrator.service.services import run_services
 
@@ -92,8 +90,7 @@ async def _serve_all(
             serve_http(services) as address,
         ):
             announcement.publish(running, address)
-            with exclude_startup_from_collection():
-                await asyncio.Event().wait()
+            await _wait_for_signal()
 
 
 def worker() -> None:
@@ -102,8 +99,6 @@ def worker() -> None:
     Set the server with ORCHESTRATOR_TEMPORAL_ADDRESS, the namespace with ORCHESTRATOR_TEMPORAL_NAMESPACE and the task
     queue with ORCHESTRATOR_TASK_QUEUE. ORCHESTRATOR_METRICS_ADDRESS serves metrics and a health check.
     """
-    import asyncio
-
     from api.serve import serve_metrics
     from orchestrator.cli.logs import configure
     from orchestrator.temporal.client.connection import wait_and_connect
@@ -117,7 +112,7 @@ def worker() -> None:
         client = await wait_and_connect(settings)
         async with run_worker(client, settings, known), serve_metrics(settings.metrics_address):
             print_line(f"worker polls task queue {settings.task_queue!r} on {settings.temporal_address}")
-            await asyncio.Event().wait()
+            await _wait_for_signal()
 
     _serve(serve())
 
@@ -137,9 +132,7 @@ def server() -> None:
 
 
 def _serve_api(*, with_worker: bool) -> None:
-    import asyncio
-
-    from api.serve import exclude_startup_from_collection, serve_http
+    from api.serve import serve_http
     from orchestrator.cli.logs import configure
     from orchestrator.service.services import run_services
     from orchestrator.temporal.client.connection import wait_and_connect
@@ -161,10 +154,19 @@ def _serve_api(*, with_worker: bool) -> None:
             if with_worker:
                 print_line(f"worker polls task queue {settings.task_queue!r} on {settings.temporal_address}")
             print_line(f"API listens on {address}")
-            with exclude_startup_from_collection():
-                await asyncio.Event().wait()
+            await _wait_for_signal()
 
     _serve(serve())
+
+
+async def _wait_for_signal() -> None:
+    """Wait until the command is interrupted: all that it needs has started."""
+    import asyncio
+
+    from api.serve import exclude_startup_from_collection
+
+    with exclude_startup_from_collection():
+        await asyncio.Event().wait()
 
 
 def _serve(work: Coroutine[Any, Any, None]) -> None:
