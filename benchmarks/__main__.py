@@ -1,7 +1,8 @@
 """Run the benchmarks.
 
-`--full` adds loops of 100,000 steps and of a million fused ones; `--quick` without a part leaves out all loops of that
-length. They fail only on wrong results, never on times.
+`--full` adds loops of 100,000 steps and of a million fused ones, and with `--wide` a loop over 100,000 items with
+regular steps; `--quick` without a part leaves out all loops of that length. They fail only on wrong results, never on
+times.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import asyncio
 import atexit
 import json
 import time
+from collections.abc import AsyncIterable
 from dataclasses import asdict
 from typing import Any
 
@@ -35,11 +37,11 @@ def main() -> None:
         case "archive":
             print_results(asyncio.run(measure_archive(args.quick)), [])
         case "wide":
-            print_results(asyncio.run(measure_wide_loops(args.quick)), [])
+            print_results(asyncio.run(measure_wide_loops(quick=args.quick, full=args.full)), [])
         case "lists":
             print_lists(asyncio.run(measure_lists(args.quick)))
         case "loops":
-            print_loops(asyncio.run(measure_loops(quick=args.quick, full=args.full)))
+            asyncio.run(print_loops(measure_loops(quick=args.quick, full=args.full)))
         case _:
             measure_all(args)
 
@@ -68,17 +70,25 @@ def measure_all(args: argparse.Namespace) -> None:
     }
     service = asyncio.run(measure_service(quick))
     compared: list[Compared] = []
-    loops: list[LoopCost] = []
     if args.part != "service":
         compared = asyncio.run(compare_all(quick))
         service |= asyncio.run(measure_interruptions(quick))
-        loops = [] if quick else asyncio.run(measure_loops(quick=False, full=args.full))
+    loops = None if quick or args.part == "service" else measure_loops(quick=False, full=args.full)
     if args.json:
-        rows = {"durable": [build_row(one) for one in compared], "loops": [asdict(one) for one in loops]}
+        rows = {
+            "durable": [build_row(one) for one in compared],
+            "loops": [asdict(one) for one in asyncio.run(collect(loops))] if loops else [],
+        }
         print(json.dumps({"pure": pure, "service": service, **rows}, indent=2))
-    else:
-        print_results(pure | service, compared)
-        print_loops(loops)
+        return
+    print_results(pure | service, compared)
+    if loops:
+        asyncio.run(print_loops(loops))
+
+
+async def collect(costs: AsyncIterable[LoopCost]) -> list[LoopCost]:
+    """Return all costs once they are measured."""
+    return [one async for one in costs]
 
 
 def build_row(one: Compared) -> dict[str, Any]:

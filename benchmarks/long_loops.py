@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,16 +46,17 @@ class LoopCost:
         return self.size / self.passes
 
 
-async def measure_loops(*, quick: bool, full: bool) -> list[LoopCost]:
-    """Measure loops of several lengths; the longest take hours on a small machine, and are measured only if `full`."""
+async def measure_loops(*, quick: bool, full: bool) -> AsyncIterator[LoopCost]:
+    """Yield the costs of loops of several lengths; the longest, which take hours, are measured only if `full`."""
     regular = [100, 200] if quick else [1_000, 2_000, *([10_000, 100_000] if full else [])]
     fused = [1_000, 2_000] if quick else [10_000, 100_000, *([1_000_000] if full else [])]
     async with open_worker() as client:
         await run_once(client, _build_case(REGULAR, 50), check(build_loop(50)).require())  # to warm up
-        costs = [await measure_loop(client, HAND, regular[0])]
-        costs += [await measure_loop(client, REGULAR, passes) for passes in regular]
-        costs += [await measure_loop(client, FUSED, passes) for passes in fused]
-    return costs
+        yield await measure_loop(client, HAND, regular[0])
+        for passes in regular:
+            yield await measure_loop(client, REGULAR, passes)
+        for passes in fused:
+            yield await measure_loop(client, FUSED, passes)
 
 
 async def measure_loop(client: Client, kind: str, passes: int) -> LoopCost:

@@ -1,6 +1,6 @@
 """Print measurements within 80 columns, on a terminal and into a file alike."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterable, Iterable, Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
@@ -15,6 +15,10 @@ KINDS = {
     "local": "Local steps, compared with local activities",
     "fused": "Fused steps, compared with one local activity for all",
 }
+LOOP_COLUMNS = {
+    "loop": 7, "passes": 9, "a second": 8, "MB": 5, "half": 5, "end": 5, "events": 9, "bytes each": 10
+}  # fmt: skip
+"""Titles and widths: a line is printed before the next one is known."""
 
 
 def print_results(figures: Mapping[str, float | str], compared: Sequence[Compared]) -> None:
@@ -44,17 +48,19 @@ def print_lists(times: Sequence[ListTime]) -> None:
         console.print(f"{each.name}\n{each.plan}")
 
 
-def print_loops(costs: Sequence[LoopCost]) -> None:
-    """Print what long loops have cost."""
-    table = Table("loop", "passes", "a second", "MB", "half", "end", "events", "bytes each", box=None, pad_edge=False)
-    for one in costs:
+async def print_loops(costs: AsyncIterable[LoopCost]) -> None:
+    """Print what long loops have cost, each as soon as it is measured: the longest take hours."""
+    console = open_console()
+    _print_line(console, LOOP_COLUMNS)
+    async for one in costs:
         memory = (f"{size:,.0f}" for size in (one.memory.start, one.memory.half, one.memory.end))
         pace = f"{one.passes / one.seconds:,.0f}"
-        table.add_row(one.kind, f"{one.passes:,}", pace, *memory, f"{one.events:,}", f"{one.bytes_each:,.0f}")
-    for column in table.columns[1:]:
-        column.justify = "right"
-    if costs:
-        open_console().print(table)
+        _print_line(console, [one.kind, f"{one.passes:,}", pace, *memory, f"{one.events:,}", f"{one.bytes_each:,.0f}"])
+
+
+def _print_line(console: Console, texts: Iterable[str]) -> None:
+    kind, *figures = (text.rjust(width) for text, width in zip(texts, LOOP_COLUMNS.values(), strict=True))
+    console.print(" ".join([kind.strip().ljust(len(kind)), *figures]))
 
 
 def open_console() -> Console:
