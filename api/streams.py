@@ -1,12 +1,15 @@
-"""End a stream of events whose caller is no longer admitted."""
+"""Select the events of a stream, and end it once its caller is no longer admitted."""
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
+from contextlib import AsyncExitStack, aclosing
 from typing import TypeVar
 
+from orchestrator.model.run import Status
 from orchestrator.store.database import StoreUnavailable
+from orchestrator.temporal.history.stream_events import StepEvent, StreamEvent
 
 logger = logging.getLogger(__name__)
 CHECK_SECONDS = 2.0
@@ -45,6 +48,21 @@ async def follow_while(
             following.exception()  # what it raised has been raised above, or has no reader
         if isinstance(stream, AsyncGenerator):
             await stream.aclose()
+
+
+async def select_steps(
+    stream: AsyncIterator[tuple[str, StreamEvent]], node_id: str | None, statuses: Collection[Status]
+) -> AsyncIterator[tuple[str, StreamEvent]]:
+    """Yield the events of a stream, but of steps only those of a node and of some statuses, where these are given."""
+    async with AsyncExitStack() as stack:
+        if isinstance(stream, AsyncGenerator):
+            await stack.enter_async_context(aclosing(stream))
+        async for reached, event in stream:
+            if isinstance(event, StepEvent) and (
+                node_id not in (None, event.node_id) or (statuses and event.status not in statuses)
+            ):
+                continue
+            yield reached, event
 
 
 async def _check(is_admitted: Callable[[], Awaitable[bool]]) -> bool:

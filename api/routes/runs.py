@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from api.access import ADMITTED_KEY, Editor, Reader, Runner, is_still_admitted
 from api.audit import note_change, record_start
-from api.fields import HEADER_VALUE, PLAIN, IdempotencyKey, RunId, WorkflowId
+from api.fields import HEADER_VALUE, LINE, PLAIN, IdempotencyKey, RunId, WorkflowId
 from api.json_bodies import StrictRoute
 from api.models.runs import (
     AdHocRequest,
@@ -32,8 +32,8 @@ from api.problems import StreamEnded, describe_problems
 from api.routes.interventions import require_edit
 from api.run_filters import Filter
 from api.services import ServicesDep
-from api.streams import follow_while
-from orchestrator.model.run import Run, RunSummary
+from api.streams import follow_while, select_steps
+from orchestrator.model.run import Run, RunSummary, Status
 from orchestrator.reruns.restart import Changes
 from orchestrator.reruns.targets import Target
 from orchestrator.service.services import Services
@@ -217,6 +217,12 @@ async def _open_stream(
         int | None,
         Query(ge=1, le=1000, description="Begin with the last N events; `Last-Event-ID` takes precedence."),
     ] = None,
+    node_id: Annotated[
+        str | None, Query(pattern=LINE, max_length=300, description="Of `step` events, only those of this node.")
+    ] = None,
+    status: Annotated[
+        list[Status] | None, Query(max_length=8, description="Of `step` events, only those with one of these statuses.")
+    ] = None,
 ) -> AsyncIterator[tuple[str, StreamEvent]]:
     """Open the stream before the response starts; raises StreamEnded if all of it has been read."""
     await services.operations.require(caller.customer_id, run_id)
@@ -225,7 +231,7 @@ async def _open_stream(
         raise StreamEnded
     reader = services.runs.reader
     stream = reader.follow_tail(run_id, tail) if tail and not last_event_id else await reader.follow(run_id, cursor)
-    return follow_while(stream, partial(is_still_admitted, request, services))
+    return follow_while(select_steps(stream, node_id, status or ()), partial(is_still_admitted, request, services))
 
 
 @router.get(

@@ -335,9 +335,12 @@ async def test_an_operator_resolves_a_failed_step(api: httpx.AsyncClient, world:
     assert (await wait_for_status(api, run_id, "completed"))["steps"][0]["output_data"] == {"status": 200}
 
 
-async def stream_from(api: httpx.AsyncClient, run_id: str, event_id: str) -> tuple[int, list[dict[str, str]]]:
-    """Read what follows an event."""
-    async with api.stream("GET", f"/runs/{run_id}/stream", headers={"last-event-id": event_id}) as answer:
+async def stream_from(
+    api: httpx.AsyncClient, run_id: str, event_id: str = "", **params: str
+) -> tuple[int, list[dict[str, str]]]:
+    """Read what follows an event, or the start."""
+    headers = {"last-event-id": event_id} if event_id else {}
+    async with api.stream("GET", f"/runs/{run_id}/stream", params=params, headers=headers) as answer:
         return answer.status_code, [event async for event in _read_events(answer)]
 
 
@@ -378,6 +381,27 @@ async def test_a_cursor_that_cannot_be_read_is_rejected(
     refused = await api.get(f"/runs/{streamed_run[0]}/stream", headers={"last-event-id": "x"})
 
     assert (refused.status_code, refused.json()["code"]) == (422, "bad_cursor")
+
+
+async def test_a_stream_is_filtered_by_node_and_status(api: httpx.AsyncClient, world: World, customer: str) -> None:
+    world.script({"http.request": {"error": {"message": "down"}}}, customer)
+    call = {
+        "type": "action", "action": "http.request", "config": {"url": "http://service.example"},
+        "on_error": "skip", "retry": {"maximum_attempts": 1},
+    }  # fmt: skip
+    nodes = {"a": {"type": "delay", "delay_seconds": 0.1}, "b": {"type": "delay", "delay_seconds": 0.1}, "c": call}
+    run_id = await start_run(api, nodes, "trigger -> a", "a -> b", "b -> c")
+    await wait_for_status(api, run_id, "completed")
+    queries = [{"node_id": "b"}, {"status": "failed"}, {"node_id": "a", "status": "failed"}]
+    streams = [(await stream_from(api, run_id, **query))[1] for query in queries]
+    steps = [[json.loads(event["data"]) for event in events[1:-1]] for events in streams]
+
+    assert [[(step["node_id"], step["status"]) for step in each] for each in steps] == [
+        [("b", "waiting"), ("b", "completed")],
+        [("c", "failed")],
+        [],
+    ]
+    assert all(events[0]["event"] == events[-1]["event"] == "run" for events in streams)
 
 
 async def test_an_unknown_run_has_no_stream(api: httpx.AsyncClient) -> None:
