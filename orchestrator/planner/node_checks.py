@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from orchestrator.jsontools import schema
@@ -249,12 +249,6 @@ def read_pinned_version(config: Mapping[str, Any]) -> int | None:
 def read_called_version(config: Mapping[str, Any]) -> int | Literal["latest"] | None:
     """Return the version that a `workflow` node asks for, or None for the newest when its workflow is published."""
     return LATEST if config.get("version") == LATEST else read_pinned_version(config)
-
-
-def make_callee_key(config: Mapping[str, Any], known: Container[str]) -> str:
-    """Return the key of the workflow that a node calls: `id@version` if that version is known, else `id`."""
-    exact = f"{config['workflow_id']}@{read_called_version(config)}"
-    return exact if exact in known else str(config["workflow_id"])
 
 
 def _check_workflow(node: Node, pointer: str, report: Report) -> None:

@@ -32,7 +32,7 @@ from orchestrator.model.plan import (
     Wait,
 )
 from orchestrator.planner.action_calls import Actions
-from orchestrator.planner.node_checks import make_callee_key
+from orchestrator.planner.callee_keys import make_callee_key
 from orchestrator.planner.policies import read_on_error, read_reminder_call
 from orchestrator.planner.references import is_condition, is_template
 from orchestrator.planner.regions import Region, Regions

@@ -14,9 +14,10 @@ from orchestrator.model.definition import Definition
 from orchestrator.model.permissions import UNKNOWN, Permissions
 from orchestrator.model.plan import DEFAULT_MAX_STEPS, DEFAULT_STEP_LOG_LIMIT, Plan
 from orchestrator.planner import checks
+from orchestrator.planner.callee_keys import choose_callee_key
 from orchestrator.planner.data_flow import names
 from orchestrator.planner.data_flow.names import KnownName
-from orchestrator.planner.node_checks import make_callee_key, read_pinned_version
+from orchestrator.planner.node_checks import read_pinned_version
 from orchestrator.planner.parse import parse_definition
 from orchestrator.planner.policies import Catalogue
 from orchestrator.planner.report import Report
@@ -102,12 +103,12 @@ class _Planner:
         self.permissions = permissions
         self.verdicts: dict[str, Verdict] = {}
 
-    def check(self, definition: Definition | Mapping[str, Any], calling: tuple[str, ...]) -> Verdict:
+    def check(self, definition: Definition | Mapping[str, Any], calling: tuple[str, ...], key: str = "") -> Verdict:
         report = Report()
         parsed = parse_definition(definition, report)
         if parsed is None:
             return Verdict(None, report.list_problems())
-        calls = self._plan_callees(parsed, (*calling, parsed.id), report)
+        calls = self._plan_callees(parsed, (*calling, parsed.id), key, report)
         scopes = checks.check(parsed, self.registry, calls, self.permissions, report, is_called=bool(calling))
         if scopes is None or report.failed:
             return Verdict(None, report.list_problems())
@@ -137,7 +138,7 @@ class _Planner:
         parsed = parse_definition(definition, Report())
         if parsed is None:
             return []
-        calls = self._plan_callees(parsed, (parsed.id,), Report())
+        calls = self._plan_callees(parsed, (parsed.id,), "", Report())
         called = {key: verdict.output for key, verdict in calls.items()}
         return names.list_names(parsed, pointer, self.registry, called, self.permissions.secrets or ())
 
@@ -149,7 +150,9 @@ class _Planner:
             plans[name] = callee.model_copy(update={"workflows": {}})
         return {name: plans[name] for name in sorted(plans)}
 
-    def _plan_callees(self, definition: Definition, calling: tuple[str, ...], report: Report) -> dict[str, Verdict]:
+    def _plan_callees(
+        self, definition: Definition, calling: tuple[str, ...], own_key: str, report: Report
+    ) -> dict[str, Verdict]:
         """Plan the workflows that a definition calls; return their verdicts by key."""
         verdicts: dict[str, Verdict] = {}
         for index, node in enumerate(definition.nodes):
@@ -157,7 +160,7 @@ class _Planner:
             if node.type != "workflow" or not isinstance(name, str) or not name:
                 continue
             pointer = f"/nodes/{index}/config/workflow_id"
-            key = make_callee_key(node.config, self.workflows)
+            key = choose_callee_key(node.config, self.workflows, own_key)
             verdict = self._plan_callee(name, key, calling, pointer, report)
             if verdict is None:
                 continue
@@ -187,7 +190,7 @@ class _Planner:
             )
             return None
         if key not in self.verdicts:
-            verdict = self.check(self.workflows[key], calling)
+            verdict = self.check(self.workflows[key], calling, key)
             if verdict.plan is not None and name in self.drafts:
                 verdict = replace(verdict, plan=verdict.plan.model_copy(update={"version": 0}))
             self.verdicts[key] = verdict

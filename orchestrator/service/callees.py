@@ -7,10 +7,13 @@ from typing import Any
 
 from orchestrator.errors import DefinitionInvalid, Problem
 from orchestrator.model.plan import LATEST
+from orchestrator.planner.callee_keys import find_holder, make_versioned_key
 from orchestrator.planner.calls import Call, find_callees
 from orchestrator.store.records import Callee
 from orchestrator.store.workflows import Definitions
 
+_HeldCall = tuple[str, Call]
+"""A call, and the key of the latest version whose own calls decide what the callee calls; empty for the caller's."""
 MAX_CALLEES = 200
 MAX_CALLEE_BYTES = 8_000_000
 """Of all definitions that are called, as JSON: a run can start with less than one million. Decoding takes 0.1 s,
@@ -22,7 +25,7 @@ class Callees:
     """The definitions that a definition calls, directly or indirectly."""
 
     definitions: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """By ID for the version that is held, or the newest; by `id@version` for a pinned one and for `latest`."""
+    """By their keys for the planner."""
     drafts: set[str] = field(default_factory=set)
     """IDs of those that have never been published."""
 
@@ -40,40 +43,56 @@ async def load_callees(
     Raises DefinitionInvalid where there are more than MAX_CALLEES.
     """
     callees = Callees()
-    pins: dict[Call, Mapping[str, int]] = {}
-    seen: set[Call] = set()
-    calls = find_callees(definition)
+    held_by: dict[str, Mapping[str, int]] = {}
+    seen: set[_HeldCall] = set()
+    calls = {("", call) for call in find_callees(definition)}
     budget = MAX_CALLEE_BYTES
     while calls:
         seen |= calls
         _require_few(len(seen))
-        wanted = {(name, _choose_version(name, version, held)) for name, version in calls}
+        wanted = {(name, _choose_version(name, version, held)) for _, (name, version) in calls}
         budget -= await definitions.measure_callees(customer_id, wanted)
         _require_small(budget)
         level: dict[str, dict[str, Any]] = {}
-        level_pins: dict[str, Mapping[str, int]] = {}
         for callee in await definitions.load_callees(customer_id, wanted):
             content = {**callee.definition, "version": callee.version} if callee.version else dict(callee.definition)
             if not callee.version:
                 callees.drafts.add(callee.workflow_id)
-            if (callee.workflow_id, callee.version) in calls:
-                key = f"{callee.workflow_id}@{callee.version}"
-                level_pins[key] = pins.get((callee.workflow_id, callee.version), {})
-                level[key] = _pin_calls(content, level_pins[key])
-            if callee.newest and (callee.workflow_id, LATEST) in calls:
-                key = f"{callee.workflow_id}@{LATEST}"
-                level_pins[key] = await _read_held(definitions, customer_id, callee)
-                level[key] = _pin_calls(content, level_pins[key])
-            if _is_called_without_version(callee, calls, held):
+            for holder in sorted(holder for holder, call in calls if call == (callee.workflow_id, callee.version)):
+                key = make_versioned_key(callee.workflow_id, callee.version, holder)
+                level[key] = _pin_calls(content, held_by.get(holder, {}))
+            if callee.newest and ("", (callee.workflow_id, LATEST)) in calls:
+                key = make_versioned_key(callee.workflow_id, LATEST)
+                held_by[key] = await _read_held(definitions, customer_id, callee)
+                level[key] = _pin_calls(content, held_by[key])
+            if _is_called_without_version(callee, {call for _, call in calls}, held):
                 level[callee.workflow_id] = content
         callees.definitions.update(level)
-        calls = set()
-        for key, content in sorted(level.items()):
-            found = find_callees(content) - seen
-            calls |= found
-            for call in found if level_pins.get(key) else ():
-                pins.setdefault(call, level_pins[key])
-    return callees
+        calls = {each for key, content in level.items() for each in _find_held_calls(key, content)} - seen
+    return Callees(_share_definitions(callees.definitions), callees.drafts)
+
+
+def _share_definitions(definitions: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Give a version one key where it calls the same for all who hold it: a plan has a copy for each key."""
+    keys: dict[str, list[str]] = {}
+    for key in definitions:
+        keys.setdefault(key.rpartition("/")[2], []).append(key)
+    calls = {
+        shared: {make_versioned_key(*call) for call in find_callees(definitions[same[0]])}
+        for shared, same in keys.items()
+    }
+    apart = {shared for shared, same in keys.items() if any(definitions[key] != definitions[same[0]] for key in same)}
+    while more := {shared for shared, called in calls.items() if "@" in shared and called & apart} - apart:
+        apart |= more
+    return {
+        (key if key.rpartition("/")[2] in apart else key.rpartition("/")[2]): definitions[key] for key in definitions
+    }
+
+
+def _find_held_calls(key: str, definition: Mapping[str, Any]) -> set[_HeldCall]:
+    """Return the calls of the definition with a key, and what holds the versions that they name."""
+    holder = find_holder(key)
+    return {(holder if isinstance(call[1], int) else "", call) for call in find_callees(definition)}
 
 
 def _require_small(budget: int) -> None:

@@ -145,4 +145,4 @@ def list_held_calls(plan: Mapping[str, Any]) -> list[HeldCall]:
         latest = key.endswith(f"@{LATEST}")
         pinned = "@" in key and not latest
         calls.append(HeldCall(str(held.get("id")), int(held.get("version", 1)), pinned, latest))
-    return calls
+    return list(dict.fromkeys(calls))

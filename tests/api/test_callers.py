@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from orchestrator.service.services import Services
 from tests.temporal.world import make_definition
 
 pytestmark = pytest.mark.temporal
@@ -166,3 +167,35 @@ async def test_a_latest_version_calls_what_it_holds_and_its_caller_what_that_hol
         ["first", "first"],
         ["first", "second"],
     ]
+
+
+async def test_latest_versions_that_hold_one_version_call_what_each_of_them_holds(api: httpx.AsyncClient) -> None:
+    answer = {"end": {"type": "end", "config": {"output": "{{ steps.ask.output.output }}"}}}
+    await publish(api, "vat", quote("first"))
+    await publish(api, "sum", {"ask": call("vat")} | answer)
+    await publish(api, "early", {"ask": call("sum")} | answer)
+    await publish(api, "vat", quote("second"), "second")
+    await publish(api, "late", {"ask": call("sum")} | answer)
+    latest = {"one": call("early", version="latest"), "two": call("late", version="latest")}
+    await publish(api, "both", {**latest, "own": call("sum", version=1)})
+    await publish(api, "vat", quote("third"), "third")
+
+    document = await run(api, "both")
+
+    outputs = {step["node_id"]: step["output_data"]["output"] for step in document["steps"]}
+    assert outputs == {"one": "first", "two": "second", "own": "second"}
+    assert [each["version"] for each in document["calls"]] == [1, 1, 1]
+
+
+async def test_what_latest_versions_hold_alike_is_planned_once(
+    api: httpx.AsyncClient, services: Services, customer: str
+) -> None:
+    await publish(api, "levy", quote("first"))
+    for name in ("north", "south"):
+        await publish(api, name, {"ask": call("levy")})
+    nodes = {name: call(name, version="latest") for name in ("north", "south")}
+    definition = make_definition(nodes, "trigger -> north", "north -> south") | {"id": "land"}
+
+    plan = (await services.plans.check(customer, definition)).require()
+
+    assert sorted(plan.workflows) == ["levy@1", "north@latest", "south@latest"]

@@ -10,6 +10,7 @@ from orchestrator.jsontools.suggestions import did_you_mean, join_names
 from orchestrator.language.nodes import Path
 from orchestrator.language.values import read_number
 from orchestrator.model.definition import Definition, Node
+from orchestrator.planner.callee_keys import make_callee_key
 from orchestrator.planner.data_flow import sources
 from orchestrator.planner.data_flow.conditions import check_condition
 from orchestrator.planner.data_flow.expressions import Inference, locate_text
@@ -21,7 +22,6 @@ from orchestrator.planner.data_flow.types import MISSING, Kind, State, Type, dro
 from orchestrator.planner.data_flow.values import infer_json
 from orchestrator.planner.data_flow.walk import TooComplex
 from orchestrator.planner.data_flow.witness import Witness
-from orchestrator.planner.node_checks import make_callee_key
 from orchestrator.planner.policies import Catalogue
 from orchestrator.planner.precedence import Precedence
 from orchestrator.planner.references import Site, Use, find_sites, is_condition, list_reads

@@ -5,6 +5,7 @@ from typing import Any
 
 from orchestrator.model.approval_forms import build_answer_schema
 from orchestrator.model.definition import Definition, Node, Trigger
+from orchestrator.planner.callee_keys import make_callee_key
 from orchestrator.planner.data_flow.schema_types import read_schema
 from orchestrator.planner.data_flow.types import (
     ANY,
@@ -32,7 +33,6 @@ from orchestrator.planner.data_flow.types import (
     type_of,
     widen,
 )
-from orchestrator.planner.node_checks import make_callee_key
 from orchestrator.planner.policies import Catalogue
 
 ERROR = make_object(
