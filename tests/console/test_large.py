@@ -6,17 +6,21 @@ from typing import Any
 
 import httpx
 from playwright.async_api import Page, expect
+from sqlalchemy import insert, select
 
 from orchestrator.model.run import Run, RunSummary, StepDocument
 from orchestrator.service.archiver import compress_document
 from orchestrator.service.services import Services
 from orchestrator.store.archive import ArchivedRun
+from orchestrator.store.tables import workflows
 from tests.console.examples import activate, start
 from tests.temporal.world import World
 
 STEPS = 100_000
 KEPT = 10_000
 """As many as a document keeps at most."""
+MANY = 600
+"""Workflows, of which a page of a list has 500 at most."""
 
 
 def make_loops(loops: int, nodes: int) -> dict[str, Any]:
@@ -72,6 +76,28 @@ async def test_the_editor_and_the_comparison_of_versions_fold_boxes_too(page: Pa
     await expect(page.locator("g.node")).to_have_count(16)
 
 
+async def test_the_last_of_many_workflows_has_its_name_and_its_fire_times(
+    page: Page, served: tuple[Services, str], api: httpx.AsyncClient, customer: str
+) -> None:
+    nodes = {"nodes": [{"id": "done", "type": "end"}], "edges": [{"source": "trigger", "target": "done"}]}
+    await activate(api, {"id": "first", "name": "First", "trigger": {"type": "manual"}, **nodes})
+    rare = {"type": "schedule", "cron": "0 0 1 1 *"}
+    await activate(api, {"id": "zebra", "name": "Count the zebras", "trigger": rare, **nodes})
+    async with served[0].database.write_transaction() as connection:
+        is_first = (workflows.c.customer_id == customer) & (workflows.c.id == "first")
+        row = (await connection.execute(select(workflows).where(is_first))).mappings().one()
+        await connection.execute(insert(workflows), [{**row, "id": f"manual_{number:03}"} for number in range(MANY)])
+    run = {"id": f"{customer}-zebra", "workflow_id": "zebra", "workflow_version": 1, "customer_id": customer}
+    await served[0].operations.index.put([RunSummary(**run, status="completed", started_at=datetime.now(UTC))])
+    await page.goto("/#/runs")
+
+    await expect(page.get_by_role("button", name="Count the zebras 1")).to_be_visible()
+
+    await page.goto("/#/schedules")
+
+    await expect(page.get_by_role("link", name="Count the zebras")).to_have_count(5)
+
+
 async def test_a_run_of_100_000_steps_opens_with_the_newest_of_them(
     page: Page, served: tuple[Services, str], api: httpx.AsyncClient, customer: str
 ) -> None:
@@ -113,6 +139,7 @@ async def test_a_run_of_100_000_steps_opens_with_the_newest_of_them(
     await expect(steps_card).to_contain_text("100,000 · newest first")
     await expect(steps_card.get_by_role("row")).to_have_count(101)
     await expect(page.get_by_role("button", name="n0_9, set, completed, 1,000 ")).to_be_visible()
+    await expect(page.get_by_role("region", name="Graph")).to_contain_text("from the newest 10,000 steps")
     await steps_card.get_by_role("button", name="Show more").click()
     await expect(steps_card.get_by_role("row")).to_have_count(501)
     await steps_card.get_by_role("button", name="Show more").click()

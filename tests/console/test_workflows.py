@@ -176,9 +176,11 @@ async def test_what_has_arrived_is_listed_with_its_reason_and_processed_again(
     page: Page, api: httpx.AsyncClient
 ) -> None:
     await api.post("/events", json={"name": "order.lost", "data": {"id": 7}})
+    await page.set_viewport_size({"width": 390, "height": 844})
     await page.goto("/#/deliveries")
 
     await expect(page.get_by_text("no workflow has a trigger for this event")).to_be_visible()
+    assert await page.locator(".scroll").evaluate("element => element.scrollWidth <= element.clientWidth")
     await page.get_by_role("button", name="Redrive").click()
     await expect(page.get_by_role("button", name="event order.lost")).to_have_count(2)
 

@@ -1,9 +1,7 @@
 // What has arrived: events, webhook requests and starts, what came of each, and why.
-import { useState } from "preact/hooks";
 import { address, setParameters } from "../../data/address";
-import { get } from "../../data/api";
-import { usePolled } from "../../data/polling";
-import type { Page } from "../../data/types";
+import { usePages } from "../../data/pages";
+import { ActionButton } from "../../parts/action_button";
 import { Empty, Loading, ProblemNotice } from "../../parts/notices";
 import { type Delivery, DeliveryTable, OUTCOMES } from "./delivery_table";
 
@@ -14,12 +12,13 @@ const REFRESH_MS = 5000;
 export function DeliveriesPage() {
   const { query } = address.value;
   const filters = { kind: query.get("kind") ?? "", outcome: query.get("outcome") ?? "", workflow_id: query.get("workflow") ?? "" };
-  const [limit, setLimit] = useState(50);
-  const list = usePolled(
-    (signal) => get<Page<Delivery>>("deliveries", { ...filters, limit }, signal),
-    JSON.stringify({ ...filters, limit }),
-    REFRESH_MS,
-  );
+  const list = usePages<Delivery>({
+    path: "deliveries",
+    query: filters,
+    key: JSON.stringify(filters),
+    every: REFRESH_MS,
+    identify: ({ id }) => id,
+  });
   return (
     <>
       <div class="heading">
@@ -35,11 +34,13 @@ export function DeliveriesPage() {
         </span>
       </div>
       {list.error && !list.error.isUnreachable && <ProblemNotice problem={list.error} onRetry={list.refresh} />}
-      {!list.value ? <Loading what="deliveries" /> : <Rows deliveries={list.value.items} onChanged={list.refresh} />}
-      {list.value?.next_cursor && limit < 500 && (
-        <button type="button" class="quiet more" onClick={() => setLimit(Math.min(limit * 2, 500))}>
-          Show older deliveries
-        </button>
+      {!list.items ? <Loading what="deliveries" /> : <Rows deliveries={list.items} onChanged={list.refresh} />}
+      {list.hasMore && (
+        <div class="more">
+          <ActionButton needs={["read"]} class="quiet" onAct={list.loadMore}>
+            Show older deliveries
+          </ActionButton>
+        </div>
       )}
     </>
   );

@@ -36,7 +36,7 @@ const SHOWN_RUNS = 3;
 export function DeliveryTable({ deliveries, onChanged }: { deliveries: Delivery[]; onChanged: () => void }) {
   return (
     <div class="scroll">
-      <table class="table">
+      <table class="table stacked deliveries">
         <thead>
           <tr>
             <th>Outcome</th>

@@ -9,6 +9,7 @@ import { computeStates, type GraphStates } from "../../graph/states";
 import { type EdgeCounts, findDeviations, markShares } from "../../graph/usual_path";
 import { Loading } from "../../parts/notices";
 import { Pill } from "../../parts/status";
+import { formatNumber } from "../../parts/time";
 import { CompareButton } from "./comparison";
 import { IterationPickers } from "./pickers";
 
@@ -30,7 +31,7 @@ interface Props {
 /** The card. */
 export function RunGraph({ overview, graph, picks, planned, compared, counts, selected, onPick, nameOf }: Props) {
   const { layout, error } = graph;
-  const { run, nodes, passes } = overview;
+  const { run, steps_stored: stored, nodes, passes } = overview;
   const own = useMemo(() => (layout ? computeStates(layout, run, nodes) : undefined), [layout, overview]);
   const states = useMemo(() => {
     if (!layout || !own) return undefined;
@@ -42,6 +43,9 @@ export function RunGraph({ overview, graph, picks, planned, compared, counts, se
       <h2 class="card-title">
         Graph
         {own && !planned && !compared && <Legend states={[...own.nodes.values()].map(({ word }) => word)} />}
+        {run.steps_total > stored && !planned && !compared && (
+          <span class="muted">from the newest {formatNumber(stored)} steps</span>
+        )}
         {compared && <Pill tone="wait" icon="warning" text="what differs from the other run" />}
         {deviations.map(({ source, port }) => (
           <button key={`${source} ${port}`} type="button" class="link" onClick={() => setParameters({ node: source, step: null })}>

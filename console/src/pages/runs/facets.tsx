@@ -84,6 +84,11 @@ function Reasons({ filters, counts }: { filters: Filters; counts: Counts | null 
   );
 }
 
+/** Return the IDs of the workflows with the most runs, and of the chosen one. */
+export function findBusiest(counts: Counts | null, chosen: string): string[] {
+  return listWorkflows(counts, new Map(), chosen).map(([id]) => id);
+}
+
 function listWorkflows(counts: Counts | null, names: ReadonlyMap<string, string>, chosen: string): [string, number][] {
   const all = new Map<string, number>([...names.keys()].map((id) => [id, 0]));
   for (const [id, count] of Object.entries(counts?.by_workflow ?? {})) all.set(id, count);

@@ -23,7 +23,7 @@ export function RunTable({ runs, names, selected, onSelect }: Props) {
   };
   return (
     <div class="scroll">
-      <table class="table runs">
+      <table class="table stacked runs">
         <thead>
           <tr>
             {onSelect && (

@@ -1,5 +1,5 @@
 // The list of runs as an inbox: what needs somebody first, what failed in groups, and one action for many.
-import { useMemo, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { address } from "../../data/address";
 import { get } from "../../data/api";
 import { usePages } from "../../data/pages";
@@ -11,17 +11,19 @@ import { Empty, Loading, ProblemNotice } from "../../parts/notices";
 import { formatNumber } from "../../parts/time";
 import { FirstRun } from "../examples/later";
 import { selectFiltered } from "./bulk_job";
-import { Facets, type Counts } from "./facets";
+import { type Counts, Facets, findBusiest } from "./facets";
 import { FailureGroups } from "./failure_groups";
 import { clearFilters, buildQuery, type Filters, isFiltered, readFilters } from "./run_query";
 import { RunTable } from "./run_table";
 import { SearchBox } from "./search_box";
+import { useWorkflowNames } from "./workflow_names";
 
 const BulkBar = loadLater(() => import("./bulk").then((loaded) => loaded.BulkBar));
 const BulkProgress = loadLater(() => import("./bulk").then((loaded) => loaded.BulkProgress));
 const REFRESH_MS = 3000;
 const SLOW_MS = 10_000;
-const MOST_WORKFLOWS = 500;
+/** Of those without runs: the filters list no more. */
+const SOME_WORKFLOWS = 12;
 
 /** The page with all runs. */
 export function RunsPage() {
@@ -38,9 +40,12 @@ export function RunsPage() {
     JSON.stringify({ ...filters, status: "", reason: "" }),
     SLOW_MS,
   );
-  const workflows = usePolled((signal) => get<Page<Workflow>>("workflows", { limit: MOST_WORKFLOWS }, signal), "", SLOW_MS);
+  const workflows = usePolled((signal) => get<Page<Workflow>>("workflows", { limit: SOME_WORKFLOWS }, signal), "", SLOW_MS);
   const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
-  const names = useMemo(() => new Map(workflows.value?.items.map(({ id, name }) => [id, name ?? id])), [workflows.value]);
+  const names = useWorkflowNames(workflows.value?.items ?? [], list.items ?? [], [
+    ...findBusiest(counts.value, filters.workflow),
+    ...(counts.value?.failures ?? []).map(({ workflow_id: id }) => id),
+  ]);
   const chosen = list.items?.filter(({ id }) => selected.has(id)) ?? [];
   const job = address.value.query.get("bulk");
   const total = counts.value && countListed(counts.value, filters);

@@ -4,7 +4,7 @@ import { get } from "../../data/api";
 import { usePolled } from "../../data/polling";
 import type { Page, Workflow } from "../../data/types";
 import { Empty, Loading, ProblemNotice } from "../../parts/notices";
-import { Moment, Until } from "../../parts/time";
+import { formatNumber, Moment, Until } from "../../parts/time";
 import { describeTrigger } from "../workflows/workflow_words";
 
 interface Fire {
@@ -13,33 +13,56 @@ interface Fire {
 }
 
 const REFRESH_MS = 30_000;
+const PAGE = 500;
 const MOST = 500;
 const EACH = 5;
 const SHOWN = 200;
 
-async function readFires(signal: AbortSignal): Promise<Fire[]> {
-  const { items } = await get<Page<Workflow>>("workflows", { status: "active", limit: MOST }, signal);
-  const scheduled = items.filter(({ trigger }) => trigger?.type === "schedule");
+interface Upcoming {
+  fires: Fire[];
+  /** Whether there are more scheduled workflows than are read. */
+  isCut: boolean;
+}
+
+async function readUpcoming(signal: AbortSignal): Promise<Upcoming> {
+  const scheduled = await readScheduled(signal);
   const fires: Fire[] = [];
-  for (const workflow of scheduled) {
+  for (const workflow of scheduled.slice(0, MOST)) {
     const path = `workflows/${encodeURIComponent(workflow.id)}/schedule`;
     const { next_times: times } = await get<{ next_times: string[] }>(path, { count: EACH }, signal);
     fires.push(...times.map((time) => ({ time, workflow })));
   }
-  return fires.sort((a, b) => a.time.localeCompare(b.time)).slice(0, SHOWN);
+  const sorted = fires.sort((a, b) => a.time.localeCompare(b.time)).slice(0, SHOWN);
+  return { fires: sorted, isCut: scheduled.length > MOST };
+}
+
+/** Return the active workflows with a schedule, page by page until there are more than are shown. */
+async function readScheduled(signal: AbortSignal): Promise<Workflow[]> {
+  const scheduled: Workflow[] = [];
+  let cursor: string | null = null;
+  do {
+    const page: Page<Workflow> = await get("workflows", { status: "active", limit: PAGE, cursor }, signal);
+    scheduled.push(...page.items.filter(({ trigger }) => trigger?.type === "schedule"));
+    cursor = page.next_cursor;
+  } while (cursor && scheduled.length <= MOST);
+  return scheduled;
 }
 
 /** The page. */
 export function SchedulesPage() {
-  const { value, error, refresh } = usePolled(readFires, "", REFRESH_MS);
+  const { value, error, refresh } = usePolled(readUpcoming, "", REFRESH_MS);
   return (
     <>
       <div class="heading">
         <h1>Schedules</h1>
-        <span class="muted">what starts next, of all active workflows</span>
+        <span class="muted">
+          {value?.isCut
+            ? `what starts next, of the first ${formatNumber(MOST)} scheduled workflows by ID: there are more`
+            : "what starts next, of all active workflows"}
+        </span>
       </div>
       {error && !error.isUnreachable && <ProblemNotice problem={error} onRetry={refresh} />}
-      {!value ? <Loading what="schedules" /> : value.length > 0 ? <Fires fires={value} /> : (
+      {!value ? <Loading what="schedules" /> : value.fires.length > 0 ? <Fires fires={value.fires} /> : (
         <Empty title="Nothing is scheduled">
           <p>An active workflow with a trigger of type schedule is listed here.</p>
         </Empty>
