@@ -24,7 +24,8 @@ def format_trace(run: Run, now: datetime | None = None) -> list[str]:
         parts.insert(0, f"({hidden} earlier steps are not stored)")
     if not run.complete:
         parts.insert(0, INCOMPLETE)
-    return [*parts, *_format_interventions(run), *format_waits(run, now), format_ending(run)]
+    warnings = [f"warning: {format_line(warning)}" for warning in run.warnings]
+    return [*parts, *_format_interventions(run), *warnings, *format_waits(run, now), format_ending(run)]
 
 
 def order_steps(steps: Sequence[StepDocument]) -> list[StepDocument]:

@@ -161,3 +161,10 @@ def test_a_reused_step_has_its_time_before_the_run() -> None:
     (line,) = format_step(make_step("a", after=-5, took=1, reused=True), START)
 
     assert line == "      -5 s  completed  a  1 s, reused"
+
+
+def test_warnings_about_the_run_are_shown_before_its_end() -> None:
+    """Only those about steps were: a business key that was left out was told nowhere."""
+    lines = format_trace(make_run(make_step("a"), warnings=["the key 'order' is left out"]))
+
+    assert lines[1:] == ["warning: the key 'order' is left out", "completed after 0 ms, 1 step"]
