@@ -10,6 +10,7 @@ from orchestrator.interpreter.actions import act
 from orchestrator.interpreter.base import NodeRun
 from orchestrator.interpreter.calls import call
 from orchestrator.interpreter.compensation import notify, record_compensation, undo_inner_scopes
+from orchestrator.interpreter.compiled import Compiled
 from orchestrator.interpreter.deadline import DeadlineExceeded, run_until
 from orchestrator.interpreter.effects import Resolution
 from orchestrator.interpreter.failures import KNOWN_ERRORS, Rewind, build_error_document, to_step_failure
@@ -131,7 +132,7 @@ async def _handle_failure(run: NodeRun, failure: StepFailed, edits: list[dict[st
         case Skip():
             return _skip(run, failure)
         case Fallback():
-            return _fall_back(run, failure, policy.value)
+            return _fall_back(run, failure, policy.value, run.interpreter.compiled)
         case RetryFrom():
             return _rewind(run, failure, policy)
         case Pause():
@@ -149,9 +150,9 @@ def _skip(run: NodeRun, failure: StepFailed) -> Exit:
     return NEXT
 
 
-def _fall_back(run: NodeRun, failure: StepFailed, template: object) -> Exit:
+def _fall_back(run: NodeRun, failure: StepFailed, template: object, compiled: Compiled) -> Exit:
     try:
-        value = run.render(template)
+        value = compiled.render(template, run.scope.env)
     except KNOWN_ERRORS as error:
         raise run.fail(to_step_failure(error, run.node.id)) from error
     step = run.step
@@ -209,7 +210,8 @@ async def _wait_for_operator(run: NodeRun, failure: StepFailed, edits: list[dict
         case "skip":
             return _skip(run, failure)
         case "fallback":
-            return _fall_back(run, failure, resolution.value)
+            # A compiler of its own: that of the plan remembers sources by identity, and this one will be gone.
+            return _fall_back(run, failure, resolution.value, Compiled())
         case "abort":
             raise run.fail(failure)
         case "retry_from":

@@ -1,10 +1,12 @@
 """Steps that wait for an operator, with their time limits."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any
 
-from orchestrator.simulator.simulate import simulate
+from orchestrator.planner.planner import check
+from orchestrator.simulator.simulate import EPOCH, Simulation, simulate, trace_simulation
 
 
 def define(*nodes: Mapping[str, Any], **more: Any) -> dict[str, Any]:
@@ -44,3 +46,27 @@ def test_a_cancellation_that_arrives_with_the_notification_ends_the_step() -> No
     assert run.status == "failed"
     assert run.failure is not None
     assert run.failure["error_type"] == "timeout_error"
+
+
+class FreshAnswers(list[Mapping[str, Any]]):
+    """Answers of an operator, each made as it is asked for, as a worker decodes updates: nothing else holds them."""
+
+    def __init__(self) -> None:
+        self.numbers = count()
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        yield {"node_id": "a", "action": "fallback", "value": {"n": next(self.numbers)}}
+
+    def remove(self, answer: Mapping[str, Any]) -> None:
+        """Keep nothing."""
+
+
+def test_each_step_has_the_fallback_that_it_was_given() -> None:
+    """Fallbacks of operators were compiled once by their address, which another object has when they are gone."""
+    loop = {"id": "each", "type": "loop", "collection": 50, "body": ["a"]}
+    broken = {"id": "a", "type": "action", "action": "broken", "on_error": "pause"}
+    actions = {"broken": {"error": {"message": "locked", "recoverable": False}}}
+    run = trace_simulation(check(define(loop, broken)).require(), Simulation(EPOCH, actions, FreshAnswers())).run
+
+    assert run.status == "completed"
+    assert [step.output_data["value"]["n"] for step in run.steps if step.node_id == "a"] == list(range(50))
