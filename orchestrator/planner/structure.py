@@ -1,7 +1,7 @@
 """Check what every definition needs: a name, nodes with ids and known types, and no unused keys."""
 
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestrator.jsontools.pointer import escape
@@ -151,8 +151,8 @@ def _suggest_config(key: str) -> str:
     return f"write it in `config`: config.{key}"
 
 
-def _check_unknown_keys(part: Part, pointer: str, report: Report, config: Container[str] = ()) -> None:
-    """Report unknown keys: an error when one is a key of its `config`, or close to a known one.
+def _check_unknown_keys(part: Part, pointer: str, report: Report, config: Iterable[str] = ()) -> None:
+    """Report unknown keys: an error when one is a key of its `config`, or close to one or to a known one.
 
     Others are warnings, as another tool may use them.
     """
@@ -165,5 +165,7 @@ def _check_unknown_keys(part: Part, pointer: str, report: Report, config: Contai
         closest = report.find_closest_key(key, names, MISTAKE)
         if closest is not None:
             report.add_error("unknown_key", path, message, f"did you mean `{closest}`?")
+        elif config and (in_config := report.find_closest_key(key, config, MISTAKE)) is not None:
+            report.add_error("unknown_key", path, message, f"did you mean `config.{in_config}`?")
         else:
             report.add_warning("unknown_key", path, f"{message}: it is ignored")

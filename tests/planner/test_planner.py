@@ -893,3 +893,11 @@ def test_an_option_beside_its_config_is_told_where_to_go() -> None:
         ("error", "/nodes/0/event", "write it in `config`: config.event"),
         ("warning", "/nodes/0/timeout_seconds", "write it in `config`: config.timeout_seconds"),
     ]
+
+    misspelt = {"id": "l", "type": "loop", "collection": 3, "body": ["a"], "max_concurency": 2, "colour": "red"}
+    problems = check(workflow(misspelt, put("a"), edges=["trigger -> l"])).problems
+
+    assert [(each.severity, each.path, each.hint) for each in problems] == [
+        ("error", "/nodes/0/max_concurency", "did you mean `config.max_concurrency`?"),
+        ("warning", "/nodes/0/colour", None),
+    ]
