@@ -9,16 +9,18 @@ from datetime import timedelta
 import pytest
 
 from orchestrator.temporal.client.connection import read_namespace_id, wait_and_connect
+from orchestrator.temporal.devserver import DevServer
 from orchestrator.temporal.payload_store import bucket
 from orchestrator.temporal.payload_store.bucket import Bucket
 from orchestrator.temporal.payload_store.driver import open_objects
 from orchestrator.temporal.payload_store.objects import PayloadUnavailable, StoreRejected, build_key, build_mark
 from tests.s3 import create_bucket, run_s3_server, set_variables
 from tests.temporal.relay import Relay, run_relay
-from tests.temporal.world import World, wait_until
+from tests.temporal.world import World, make_plan, open_world, wait_until
 
 pytestmark = pytest.mark.slow
 
+TEXT = "x" * 100_000
 MANY = 1_001
 """S3 lists and removes 1,000 objects with one request."""
 TOO_OFTEN = 12
@@ -133,6 +135,33 @@ async def test_requests_outlast_a_bucket_that_is_away(
 
         assert await reading == b"before"
         assert await asyncio.to_thread(objects.read, "n/a/1") == b"x"
+
+
+@pytest.mark.temporal
+async def test_no_action_is_called_again_because_the_bucket_was_away_for_its_result(
+    server: DevServer, s3_server: str, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = {
+        "ask": {"type": "wait", "config": {"event": "go"}},
+        "one": {"type": "action", "action": "work"},
+        "end": {"type": "end", "config": {"output": "{{ steps.one.output }}"}},
+    }
+    async with (
+        open_relay(s3_server, monkeypatch) as relay,
+        open_world(server, queue="away", payload_store=f"{s3_bucket}/away") as away,
+    ):
+        customer, script = away.script({"work": {"output": {"text": TEXT}}})
+        plan = make_plan(nodes, "trigger -> ask", "ask -> one", "one -> end", customer=customer)
+        run_id = await away.start(plan)
+        await away.wait_for_waiting(run_id, "event")
+        relay.take_away()
+        await away.runs.send_event(run_id, "go", {}, key="one")
+        await wait_for_refusals(relay, TOO_OFTEN)
+        relay.is_away = False
+        run = await away.wait_for_end(run_id)
+
+    assert (run.status, run.output) == ("completed", {"text": TEXT})
+    assert [call["attempt"] for call in script.calls] == [1]
 
 
 async def test_requests_to_a_bucket_that_stays_away_end(
