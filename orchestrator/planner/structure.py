@@ -16,6 +16,8 @@ MAX_NODES = 50_000
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 MISTAKE = 0.7
 """Similarity to a known key from which an unknown one is a mistake and not a key of another tool."""
+MISTAKE_BESIDE_CONFIG = 0.8
+"""The same for keys that belong into `config`: an `icon` beside it is no `cron`."""
 
 
 def check(definition: Definition, report: Report) -> list[tuple[int, Node]]:
@@ -165,7 +167,7 @@ def _check_unknown_keys(part: Part, pointer: str, report: Report, config: Iterab
         closest = report.find_closest_key(key, names, MISTAKE)
         if closest is not None:
             report.add_error("unknown_key", path, message, f"did you mean `{closest}`?")
-        elif config and (in_config := report.find_closest_key(key, config, MISTAKE)) is not None:
+        elif config and (in_config := report.find_closest_key(key, config, MISTAKE_BESIDE_CONFIG)):
             report.add_error("unknown_key", path, message, f"did you mean `config.{in_config}`?")
         else:
             report.add_warning("unknown_key", path, f"{message}: it is ignored")

@@ -901,3 +901,7 @@ def test_an_option_beside_its_config_is_told_where_to_go() -> None:
         ("error", "/nodes/0/max_concurency", "did you mean `config.max_concurrency`?"),
         ("warning", "/nodes/0/colour", None),
     ]
+
+    (problem,) = check(workflow({"id": "d", "type": "delay", "delay_seconds": 5, "icon": "clock"})).problems
+
+    assert (problem.severity, problem.path) == ("warning", "/nodes/0/icon")
