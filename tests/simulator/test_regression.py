@@ -239,8 +239,8 @@ def test_the_runs_take_every_path() -> None:
 def test_a_run_is_the_same_under_its_own_version_or_not_judged(case: Case) -> None:
     plan, trace = trace_case(case)
     verdict = judge_run(trace.run, plan, plan)
-    # What went back, what an operator had tried again, what was cancelled under way elsewhere and what waits for ever is
-    # not repeated by the record.
+    # What went back, what an operator had tried again, what was cancelled under way elsewhere and what waits for ever
+    # is not repeated by the record.
     waits = ("loses the race", "can no longer be reached")
     unjudged = ("rollback", "going back", "retr", "operator", "live repair", "too many together", *waits)
 
