@@ -52,7 +52,7 @@ def test_queued_events_that_are_refused_pass_a_boundary_each(costs: list[int]) -
 def test_inputs_of_called_workflows_are_counted(costs: list[int]) -> None:
     callee = define({"id": "s", "type": "set", "config": {"x": 1}}, input_schema=WORDS) | {"id": "callee"}
     calls = {"id": "call", "type": "workflow", "config": {"workflow_id": "callee", "input": VALUE}}
-    each = {"id": "each", "type": "loop", "collection": 10, "max_concurrent": 5, "body": ["call"]}
+    each = {"id": "each", "type": "loop", "collection": 10, "body": ["call"], "config": {"max_concurrency": 5}}
     run = simulate(define(each, calls), workflows={"callee": callee})
 
     assert run.status == "completed"
