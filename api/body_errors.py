@@ -29,16 +29,15 @@ def format_body_path(error: Mapping[str, Any], location: Sequence[Any], body: An
 
 def list_known_fields(body_type: Any, location: Sequence[Any]) -> list[str]:
     """Return the fields of the object that the last part of a location should be in."""
-    models, known = [*_iterate_models(body_type)], list[str]()
-    for part in location:
+    models = [*_iterate_models(body_type)]
+    for part in location[:-1]:
         tagged = [model for model in models if part in _list_tags(model)]
+        fields = [model.model_fields[part] for model in models if part in model.model_fields]
         if tagged:
             models = tagged
-        elif not isinstance(part, int):
-            known = [name for model in models for name in model.model_fields]
-            fields = [model.model_fields[part] for model in models if part in model.model_fields]
+        elif fields:  # another part is an index, a key, or a type of a union
             models = [inner for field in fields for inner in _iterate_models(field.annotation)]
-    return known
+    return [*dict.fromkeys(name for model in models for name in model.model_fields)]
 
 
 def _iterate_models(annotation: Any) -> Iterator[type[BaseModel]]:

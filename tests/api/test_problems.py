@@ -200,3 +200,21 @@ async def test_a_value_of_several_types_has_the_pointer_to_itself(api: httpx.Asy
 
     assert answer.status_code == 422
     assert {each["path"] for each in answer.json()["errors"]} == {"/key/order"}
+
+
+@pytest.mark.parametrize(
+    ("mock", "pointer", "hint"),
+    [
+        ({"outptu": 1}, "/actions/http.request/outptu", "did you mean `output`?"),
+        ([{"answer": 1}], "/actions/http.request/0/answer", "known fields: output, error"),
+    ],
+)
+async def test_a_mistake_in_the_values_of_an_object_has_the_fields_of_these(
+    api: httpx.AsyncClient, mock: Any, pointer: str, hint: str
+) -> None:
+    """Hints ended after `known fields:`."""
+    body = {"definition": {}, "actions": {"http.request": mock}}
+    answer = await api.post("/workflows/simulate", json=body)
+
+    hints = {each["path"]: each["hint"] for each in answer.json()["errors"]}
+    assert (answer.status_code, hints[pointer]) == (422, hint)
