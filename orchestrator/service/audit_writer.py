@@ -20,8 +20,14 @@ class AuditWriter:
         """Held during a write, for which the next one waits."""
 
     async def record(self, entry: AuditEntry) -> None:
-        """Record a change that has been made. One that cannot be written is logged instead: it cannot be undone."""
+        """Record a change that has been made. One that cannot be written is logged instead: it cannot be undone.
+
+        A request that is cancelled meanwhile takes neither its own entry with it nor those of others in its batch.
+        """
         self._waiting.append(entry)
+        await asyncio.shield(self._write_waiting())
+
+    async def _write_waiting(self) -> None:
         async with self._lock:
             batch, self._waiting = self._waiting, []
             if not batch:  # written with the batch of another request
