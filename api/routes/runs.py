@@ -306,10 +306,10 @@ async def rerun_run(
         plan = await services.reruns.plan(caller.customer_id, run_id, changes, wanted.version)
         response.status_code = 200
         return rerun_view(plan)
-    started = await services.reruns.start(
-        caller.customer_id, run_id, changes, version=wanted.version, key=idempotency_key
-    )
     note_change(from_node=wanted.from_node, path=wanted.path, failed_items=wanted.failed_items, version=wanted.version)
+    started = await services.reruns.start(
+        caller.customer_id, run_id, changes, version=wanted.version, key=idempotency_key, record=record_start
+    )
     return await _respond_with_run(services, started, wait, response)
 
 

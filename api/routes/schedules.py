@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response
 
 from api.access import Reader, Runner
-from api.audit import note_change
+from api.audit import note_change, record_start
 from api.fields import WorkflowId
 from api.json_bodies import StrictRoute
 from api.models.runs import RunStarted
@@ -43,9 +43,8 @@ async def trigger_schedule(
     workflow_id: WorkflowId, services: ServicesDep, caller: Runner, response: Response
 ) -> RunStarted:
     """Start a run of the schedule now, paused or not."""
-    started = await services.schedules.trigger(caller.customer_id, workflow_id)
+    started = await services.schedules.trigger(caller.customer_id, workflow_id, record_start)
     response.headers["Location"] = f"/api/v1/runs/{started.id}"
-    note_change(run_id=started.id, customer_id=started.customer_id)
     return RunStarted(id=started.id, workflow_id=workflow_id, links=services.runs.reader.build_links(started.id))
 
 

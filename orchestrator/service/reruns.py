@@ -9,7 +9,7 @@ from orchestrator.reruns.preview import RerunPlan, describe_rerun
 from orchestrator.reruns.restart import Changes, Rerun
 from orchestrator.service.plans import Plans
 from orchestrator.service.runs import Operations
-from orchestrator.service.starts import Starts
+from orchestrator.service.starts import RecordStart, Starts, record_nothing
 from orchestrator.store.deliveries import Start
 from orchestrator.temporal.client.runs import PreparedRun, Runs, StartedRun
 
@@ -45,6 +45,7 @@ class Reruns:
         *,
         version: int | None = None,
         key: str | None = None,
+        record: RecordStart = record_nothing,
     ) -> StartedRun:
         """Start the new run, once for each idempotency key; raises as `plan` does."""
         old = await self._load_ended_run(customer_id, run_id)
@@ -55,7 +56,7 @@ class Reruns:
             return self.runs.prepare_rerun(rerun, delivery_id=accepted.delivery_id if accepted else None)
 
         content = {"version": version, "changes": asdict(changes)}
-        return await self.starts.start_once(old.customer_id, f"rerun:{run_id}", key, content, prepare)
+        return await self.starts.start_once(old.customer_id, f"rerun:{run_id}", key, content, prepare, record)
 
     async def _load_ended_run(self, customer_id: str | None, run_id: str) -> "_OldRun":
         try:

@@ -8,7 +8,7 @@ from uuid import uuid4
 from orchestrator.errors import OperationRefused
 from orchestrator.model.definition import Definition, Trigger
 from orchestrator.model.run import format_timestamp
-from orchestrator.service.starts import Starts
+from orchestrator.service.starts import RecordStart, Starts, record_nothing
 from orchestrator.store.database import Database
 from orchestrator.store.leases import Leases
 from orchestrator.store.records import PAUSED, REMOVED
@@ -71,7 +71,9 @@ class WorkflowSchedules:
             )
         return FireTimes(False, False, tuple(list_fire_times(trigger, after or datetime.now(UTC), count)))
 
-    async def trigger(self, customer_id: str | None, workflow_id: str) -> StartedRun:
+    async def trigger(
+        self, customer_id: str | None, workflow_id: str, record: RecordStart = record_nothing
+    ) -> StartedRun:
         """Start a run now, as if the schedule had fired, even while it is paused.
 
         Temporal's own trigger starts only one run in a second, and does not name it.
@@ -90,7 +92,7 @@ class WorkflowSchedules:
             trigger={"type": TRIGGER_TYPE},
             trigger_type=TRIGGER_TYPE,
         )
-        return await self.starts.begin(run)
+        return await self.starts.begin(run, record)
 
     async def backfill(self, customer_id: str | None, workflow_id: str, start_at: datetime, end_at: datetime) -> int:
         """Start the runs of all fire times in a range, both ends included, and return their number.

@@ -191,6 +191,29 @@ async def test_a_start_that_has_failed_has_an_entry_with_its_error(
     assert begun.target == failed.target == begun.details["run_id"]
 
 
+async def test_every_start_that_has_failed_has_such_entries(
+    served: tuple[Services, str], admin: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rerun had none where Temporal did not answer in time, and one only when its `wait` was over."""
+
+    async def time_out(_: PreparedRun) -> StartedRun:
+        raise ServerUnavailable("the Temporal server does not answer")
+
+    await create_active_workflow(admin, "hourly", EVERY_HOUR)
+    ended = (await admin.post("/runs", params={"wait": 30}, json={"definition": MADE})).json()
+    monkeypatch.setattr(served[0].runs, "start", time_out)
+    rerun = await admin.post(f"/runs/{ended['id']}/rerun", json={"from_node": "a"})
+    triggered = await admin.post("/workflows/hourly/schedule/trigger")
+
+    assert (ended["status"], rerun.status_code, triggered.status_code) == ("completed", 503, 503)
+    entries = (await served[0].audit.list_entries(None))[:4]
+    assert [entry.operation for entry in entries] == ["triggerSchedule"] * 2 + ["rerunRun"] * 2
+    assert [entry.target for entry in entries] == ["hourly"] * 2 + [ended["id"]] * 2
+    for failed, begun in (entries[:2], entries[2:]):
+        assert failed.details == {**begun.details, "error": "server_unavailable"}
+        assert begun.details["run_id"] != ended["id"]
+
+
 async def test_a_customer_reads_its_own_entries_only(served: tuple[Services, str], admin: httpx.AsyncClient) -> None:
     services, address = served
     for customer in ("acme", "other"):
