@@ -4,7 +4,7 @@ No I/O. In the order in which things happened; steps that did what their nodes s
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from pydantic import Field
 
 from orchestrator.jsontools.text import shorten
 from orchestrator.model.approval_forms import DECISION
-from orchestrator.model.run import Document, Intervention, Run, StepDocument
+from orchestrator.model.run import Document, Intervention, Run, StepDocument, find_owner
 from orchestrator.service.intervention_words import describe_intervention
 
 Kind = Literal[
@@ -35,14 +35,21 @@ class Explanation(Document):
 
 def explain_run(run: Run) -> list[Explanation]:
     """Return what was decided in a run, in order."""
-    found = [explanation for step in run.steps for explanation in _explain_step(step)]
+    found = [explanation for step in _order_by_end(run.steps) for explanation in _explain_step(step)]
     found += [_explain_intervention(done) for done in run.interventions]
-    return [*sorted(found, key=_order), *_explain_end(run)]
+    ordered = sorted(found, key=lambda explanation: (explanation.at is None, explanation.at))
+    return [*ordered, *_explain_end(run)]
 
 
-def _order(explanation: Explanation) -> tuple[bool, datetime | None, int]:
-    """Return a key by time; of what happens in one moment, a step comes before the loop or parallel that it ends."""
-    return explanation.at is None, explanation.at, -(explanation.step_id or "").count("/")
+def _order_by_end(steps: Sequence[StepDocument]) -> list[StepDocument]:
+    """Return steps in their order, but loops and parallels after the last step in them: many end in one moment."""
+    last = {step.id: index for index, step in enumerate(steps)}
+    for index, step in enumerate(steps):
+        owner = find_owner(step.path)
+        while owner:
+            last[owner] = index
+            owner = find_owner(owner.rpartition("/")[0])
+    return sorted(steps, key=lambda step: (last[step.id], -step.path.count("[")))
 
 
 def _explain_step(step: StepDocument) -> Iterator[Explanation]:

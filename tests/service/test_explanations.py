@@ -196,3 +196,26 @@ def test_the_attempts_of_an_action_come_first_and_are_told_of_it_alone() -> None
         "each",
         None,
     ]
+
+
+def test_what_is_decided_in_one_moment_is_told_in_order() -> None:
+    """What loops had in them came before the decisions that led there."""
+    choice = {"type": "condition", "condition": LARGE}
+    loop = {"type": "loop", "collection": 2}
+    nodes = {
+        "first": choice,
+        "each": {**loop, "body": ["inner"], "config": {"break_when": LARGE}},
+        "inner": {**loop, "body": ["deep"]},
+        "deep": choice,
+        "last": choice,
+    }
+    run = run_nodes(nodes, "trigger -> first", "first -true-> each", "each -> last", run_input={"total": 12})
+
+    assert [step_id for step_id, _, _ in explain(run)] == [
+        "first",
+        "each[0]/inner[0]/deep",
+        "each[0]/inner[1]/deep",
+        "each",
+        "last",
+        None,
+    ]
