@@ -274,7 +274,7 @@ class FlowWalk:
 
     def _join_children(self, number: int) -> None:
         children = self.parts.pop()
-        children.combine_tasks(self.path, 2, 1 + number)
+        children.combine_tasks(self.path, 1, 1 + number)  # of short ones, one may take all starts and ends
         children.most_tasks = 2 * number
         self.part.merge(children)
 

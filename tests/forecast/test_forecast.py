@@ -166,6 +166,13 @@ def test_one_workflow_task_may_take_the_start_and_the_end_of_a_called_workflow()
     assert (flow.fewest_tasks, flow.most_tasks) == (2, 3)
 
 
+def test_one_workflow_task_may_take_the_starts_and_the_ends_of_all_branches() -> None:
+    nodes = {"both": {"type": "parallel", "branches": [["a"], ["b"]]}, "a": {"type": "set"}, "b": {"type": "set"}}
+    flow = get_flow(forecast(plan_graph(nodes, "trigger -> both")))
+
+    assert (flow.fewest_tasks, flow.most_tasks) == (2, 5)
+
+
 def test_sizes_that_no_node_has_are_named_with_what_was_meant() -> None:
     found = forecast(
         loop_over([1]), items={"eahc": 3, "call": 3}, times={"nowhere": 2}, results={"cal": 9}, seconds={"call": 1}
