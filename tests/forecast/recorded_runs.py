@@ -251,7 +251,9 @@ def _find_lost_tasks(events: Sequence[HistoryEvent]) -> set[int]:
 
 
 def _has_slow_task(events: Sequence[HistoryEvent]) -> bool:
-    """Return whether a workflow task took as long as a segment in it may: then it may have been cut."""
+    """Return whether a workflow task took as long as a segment in it may, which may then be cut, or was made again."""
+    if _find_lost_tasks(events):
+        return True
     for event in events:
         if started := event.workflow_task_completed_event_attributes.started_event_id:
             taken = event.event_time.ToDatetime() - events[started - 1].event_time.ToDatetime()
