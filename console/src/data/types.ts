@@ -137,6 +137,17 @@ export interface Wait {
   [detail: string]: Json | undefined;
 }
 
+/** What runs have used: executions, with events and bytes of their histories, steps, and time of workers on actions. */
+export interface Usage {
+  executions: number;
+  events: number;
+  bytes: number;
+  steps: number;
+  worker_seconds: number;
+  /** False where more was used than is counted. */
+  complete: boolean;
+}
+
 export interface Run extends RunSummary {
   workflow_name: string;
   trigger_data: Json;
@@ -154,6 +165,8 @@ export interface Run extends RunSummary {
   parent_run_id: string | null;
   reruns: string[];
   interventions?: Json[];
+  /** Counted within a minute of its end. */
+  usage: Usage | null;
   links: Record<string, string>;
 }
 

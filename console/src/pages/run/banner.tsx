@@ -6,6 +6,7 @@ import { loadLater } from "../../parts/later";
 import { hasEnded } from "../../parts/status";
 import { formatMoment, Since, Until } from "../../parts/time";
 import { notify } from "../../parts/toasts";
+import { formatUsage } from "../../parts/usage";
 import type { Need } from "./need";
 import { OperatorActions } from "./operator_actions";
 import { REPAIRS } from "./repairs";
@@ -46,6 +47,7 @@ export function Banner({ run, needs, schemaOf, configOf, onRerun, onChanged }: P
           </div>
         ))}
         {needs.length > SHOWN && <p class="muted">and {needs.length - SHOWN} more waits: see the steps</p>}
+        {run.usage && <p class="sub">Used {formatUsage(run.usage)}</p>}
       </div>
       <RunActions run={run} onRerun={onRerun} onChanged={onChanged} />
     </section>

@@ -61,7 +61,7 @@ class RunReader {
   private isReading = false;
   private isRequested = false;
   private timer: ReturnType<typeof setTimeout> | undefined;
-  /** Readings since the run has ended: the list of its reruns may come a moment later. */
+  /** Readings since the run has ended and its usage is counted: the list of its reruns may come a moment later. */
   private finals = 0;
 
   constructor(
@@ -86,7 +86,10 @@ class RunReader {
     let isFinal = false;
     try {
       const overview = await this.load(this.signal);
-      if (hasEnded(overview.run.status) && overview.run.complete) this.finals += hasEndedLongAgo(overview) ? 2 : 1;
+      if (hasEnded(overview.run.status) && overview.run.complete) {
+        if (hasEndedLongAgo(overview)) this.finals += 2;
+        else if (overview.run.usage) this.finals += 1;
+      }
       isFinal = this.finals > 1;
       this.onRead(overview);
       this.onError(null);

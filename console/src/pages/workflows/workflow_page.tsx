@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { address, goTo, linkTo, setParameters } from "../../data/address";
 import { get, post } from "../../data/api";
 import { usePolled } from "../../data/polling";
-import type { Json, JsonObject, Page, RunSummary, Workflow } from "../../data/types";
+import type { Json, JsonObject, Page, RunSummary, Usage, Workflow } from "../../data/types";
 import { FoldButton, useFoldedGraph, useOpened } from "../../graph/folding";
 import { Graph } from "../../graph/graph";
 import { ActionButton } from "../../parts/action_button";
@@ -12,6 +12,7 @@ import { Loading, NotRead, ProblemNotice } from "../../parts/notices";
 import { Pill } from "../../parts/status";
 import { formatCount, formatNumber, formatDuration, Moment, Until } from "../../parts/time";
 import { notify } from "../../parts/toasts";
+import { formatUsage } from "../../parts/usage";
 import type { PageProps } from "../../shell/pages";
 import { type Delivery, DeliveryTable } from "../deliveries/delivery_table";
 import { RunTable } from "../runs/run_table";
@@ -201,6 +202,7 @@ interface Stats {
   success_rate: number;
   p50_ms: number | null;
   p95_ms: number | null;
+  usage: Usage & { runs: number };
 }
 
 function Statistics({ base, id }: { base: string; id: string }) {
@@ -224,6 +226,11 @@ function Statistics({ base, id }: { base: string; id: string }) {
           </>
         ))}
       </dl>
+      {value.usage.runs > 0 && (
+        <p class="described">
+          {formatCount(value.usage.runs, "ended run")} used {formatUsage(value.usage)}
+        </p>
+      )}
     </section>
   );
 }
