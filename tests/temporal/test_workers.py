@@ -245,7 +245,8 @@ async def test_a_step_that_no_worker_has_taken_is_pending_and_so_is_its_run(worl
 
     async def find_pending() -> Run | None:
         run = await world.runs.reader.read_document(run_id)
-        return run if run.status == "pending" else None
+        is_begun = [wait["step_id"] for wait in run.waiting_for] == ["a"]  # before, the run itself may be pending
+        return run if is_begun and run.status == "pending" else None
 
     run: Run = await wait_until(find_pending)
     await world.runs.terminate(run_id, "enough")
