@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 from orchestrator.settings import Settings
 from orchestrator.store import database
 from orchestrator.store.database import FILE, Database, create_database, get_database_url
+from orchestrator.store.sqlite_connection import SqliteConnection
 from orchestrator.store.tables import leases
 
 BUSY_SECONDS = 120
@@ -46,19 +47,28 @@ async def test_a_statement_and_the_commit_are_the_only_calls_of_a_transaction(
     embedded: Database, caplog: pytest.LogCaptureFixture
 ) -> None:
     await write_lease(embedded, "first")
+    thread = await find_thread(embedded)
 
     with caplog.at_level(logging.DEBUG, "aiosqlite"):
         await write_lease(embedded, "second")
-        written = count_calls(caplog)
+        written = count_calls(caplog, thread)
         caplog.clear()
         assert await list_leases(embedded) == ["first", "second"]
 
-        assert (written, count_calls(caplog)) == (2, 2)
+        assert (written, count_calls(caplog, thread)) == (2, 2)
 
 
-def count_calls(caplog: pytest.LogCaptureFixture) -> int:
-    """Count what the threads of connections were given to do."""
-    return sum(each.getMessage().startswith("executing ") for each in caplog.records)
+async def find_thread(database: Database) -> int | None:
+    """Return the ID of the thread of the only connection; services of other tests may have connections, too."""
+    async with database.read_transaction() as connection:
+        opened = (await connection.get_raw_connection()).driver_connection
+        assert isinstance(opened, SqliteConnection)
+        return opened._thread.ident
+
+
+def count_calls(caplog: pytest.LogCaptureFixture, thread: int | None) -> int:
+    """Count what the thread of a connection was given to do."""
+    return sum(each.getMessage().startswith("executing ") and each.thread == thread for each in caplog.records)
 
 
 async def test_rows_and_counts_of_a_statement_are_those_of_sqlite(embedded: Database) -> None:
