@@ -72,22 +72,28 @@ class Golden:
             plan = case.plan(customer_id=customer)
             run_id = await self.world.start(plan, case.input, run_id=make_slug(case.name))
             moved = asyncio.Event()
-            helpers = [self._send(run_id, event, _get_earlier(case, event, moved)) for event in case.events]
-            helpers.append(self._resolve(run_id, list(case.resolutions)))
-            helpers.append(self._repair(run_id, case.repairs))
+            helpers = [
+                self._send(run_id, case, moved),
+                self._resolve(run_id, list(case.resolutions)),
+                self._repair(run_id, case.repairs),
+            ]
             if case.move is not None:
                 helpers.append(self._move(run_id, case, customer, moved))
             run, *_ = await asyncio.gather(self.world.runs.reader.wait_for_result(run_id), *helpers)
             return run
 
-    async def _send(self, run_id: str, event: dict[str, Any], earlier: asyncio.Event | None) -> None:
-        await asyncio.sleep(event.get("at", 0))
-        if earlier is not None:
-            await earlier.wait()
-        try:
-            await self.world.runs.send_event(run_id, event["name"], event.get("payload"), event_key=event.get("key"))
-        except OperationRefused:
-            return  # the run has ended already, which some cases expect
+    async def _send(self, run_id: str, case: Case, moved: asyncio.Event) -> None:
+        """Send each event at its time, but after those before it, and after an earlier move, also to a slow run."""
+        started = asyncio.get_running_loop().time()
+        for event in sorted(case.events, key=lambda event: float(event.get("at", 0))):
+            at = event.get("at", 0)
+            await asyncio.sleep(started + at - asyncio.get_running_loop().time())
+            if case.move is not None and at > case.move["at"]:
+                await moved.wait()
+            with contextlib.suppress(OperationRefused):  # the run has ended already, which some cases expect
+                await self.world.runs.send_event(
+                    run_id, event["name"], event.get("payload"), event_key=event.get("key")
+                )
 
     async def _repair(self, run_id: str, requests: list[dict[str, Any]]) -> None:
         """Ask for each repair from its time on until it is accepted, in order, as long as the run lasts."""
@@ -137,8 +143,3 @@ class Golden:
             resolutions.remove(resolution)
             options = {name: resolution[name] for name in ("parameters", "value", "target") if name in resolution}
             await self.world.runs.resolve(run_id, resolution["node_id"], resolution["action"], **options)
-
-
-def _get_earlier(case: Case, event: dict[str, Any], moved: asyncio.Event) -> asyncio.Event | None:
-    """Return what comes before an event even where the run is slow: the move of the case, if its time is earlier."""
-    return moved if case.move is not None and event.get("at", 0) > case.move["at"] else None

@@ -28,6 +28,8 @@ from tests.temporal.answers import Script, Scripts
 SECONDS = 150.0
 """Maximum wait in a test, in seconds."""
 QUEUE = "tests"
+NUMBERS = count(1)
+"""Of customers, whose names no two worlds on one server may share: one lists their runs."""
 STORES = ("folder", pytest.param("s3", marks=pytest.mark.slow))
 """Kinds of payload stores of the fixture `large`."""
 
@@ -56,7 +58,7 @@ class World:
     runs: Runs
     scripts: Scripts
     queue: str = QUEUE
-    numbers: Any = field(default_factory=lambda: count(1))
+    numbers: Any = field(default_factory=lambda: NUMBERS)
 
     def script(self, answers: Mapping[str, Any] | None = None, customer: str | None = None) -> tuple[str, Script]:
         """Return a new customer and the script of its actions."""
