@@ -35,7 +35,7 @@ def user_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DevServer]:
-    config = ('history.transferProcessorUpdateAckInterval="1s"',)  # 30 s: so long a deletion would wait
+    config = ('history.transferProcessorUpdateAckInterval="1s"',)  # a deletion would wait for the default of 30 s
     async with run_dev_server(tmp_path_factory.mktemp("temporal") / "home", dynamic_config=config) as running:
         yield running
 
