@@ -165,6 +165,7 @@ async def test_a_run_that_temporal_no_longer_stores_is_drawn_from_its_version(
 ) -> None:
     await create_active_workflow(api, "greeting", MANUAL)
     run_id = (await api.post("/workflows/greeting/runs", params={"wait": 60})).json()["id"]
+    await wait_until(lambda: services.operations.is_recorded(None, run_id))  # a start is written within a second
     execution = WorkflowExecution(workflow_id=run_id)
     client = services.runs.client
     request = DeleteWorkflowExecutionRequest(namespace=client.namespace, workflow_execution=execution)
