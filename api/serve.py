@@ -42,11 +42,10 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serve_http(services: Services) -> AsyncIterator[str]:
+async def serve_http(services: Services, bound: socket.socket) -> AsyncIterator[str]:
     """Serve the API and yield its address; at the end, open requests have a few seconds to finish."""
-    settings = services.settings
-    limits = ConnectionLimits(settings.max_connections)
-    async with _run_server(create_app(services), settings.api_host, settings.api_port, limits=limits) as address:
+    limits = ConnectionLimits(services.settings.max_connections)
+    async with _run_server(create_app(services), bound, limits=limits) as address:
         try:
             yield address
         finally:
@@ -75,26 +74,26 @@ async def serve_metrics(address: str | None) -> AsyncIterator[None]:
         yield
         return
     host, _, port = address.rpartition(":")
-    async with _run_server(create_metrics_app(), host.strip("[]"), int(port)):
+    async with _run_server(create_metrics_app(), bind(host.strip("[]"), int(port))):
         yield
 
 
 @asynccontextmanager
 async def serve_temporal_page(target: str, port: int, decode: DecodePayloads) -> AsyncIterator[str]:
     """Serve Temporal's Web UI, which listens at `target`, to this machine, and yield its address."""
-    async with _run_server(create_temporal_page(target, decode), "127.0.0.1", port, lifespan="on") as address:
+    async with _run_server(create_temporal_page(target, decode), bind("127.0.0.1", port), lifespan="on") as address:
         yield address
 
 
 @asynccontextmanager
 async def _run_server(
     app: Starlette,
-    host: str,
-    port: int,
+    bound: socket.socket,
     lifespan: Literal["on", "off"] = "off",
     limits: ConnectionLimits = DEFAULT_LIMITS,
 ) -> AsyncIterator[str]:
-    listening = _listen(host, port)
+    host, port = bound.getsockname()[:2]
+    _listen(bound)
     _raise_file_limit(limits.max_connections + OTHER_FILES)
     config = uvicorn.Config(
         app,
@@ -107,9 +106,8 @@ async def _run_server(
         http=cast("type[asyncio.Protocol]", partial(GuardedProtocol, limits=limits)),
     )
     server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listening]))
+    task = asyncio.create_task(server.serve(sockets=[bound]))
     try:
-        host, port = listening.getsockname()[:2]
         yield f"http://{f'[{host}]' if ':' in host else host}:{port}"
     finally:
         server.should_exit = True
@@ -125,23 +123,40 @@ def _raise_file_limit(files: int) -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
 
 
-def require_free_address(host: str, port: int) -> None:
-    """Raise AddressInUse where no server could listen at present."""
-    _listen(host, port).close()
+def bind(host: str, port: int) -> socket.socket:
+    """Bind a socket, so that nobody else takes the port; connections are refused until it is served.
 
-
-def _listen(host: str, port: int) -> socket.socket:
-    """Bind the socket before the server starts, so that a taken port is an error here; raises AddressInUse."""
+    Port 0 is any free one. Raises AddressInUse.
+    """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-        listening = socket.create_server((host, port), family=family, backlog=BACKLOG)
+        with contextlib.ExitStack() as failed:
+            bound = failed.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            if port:  # connections of an earlier process may still be closing; two may bind, but only one listens
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            bound.bind((host, port))
+            failed.pop_all()
     except OSError as error:
-        raise AddressInUse(
-            f"cannot listen on {host}:{port}: {error.strerror}",
-            hint="`dev --port 0` or ORCHESTRATOR_API_PORT=0 takes any free port",
-        ) from None
+        raise _describe_taken(host, port, error) from None
     except UnicodeError:  # the host cannot be encoded as a domain name: it has an empty or overlong label
         raise AddressInUse(f"cannot listen on {host}:{port}: {host!r} is not a host name") from None
     # asyncio sets this only on sockets that name their protocol; without it a response in two parts waits 40 ms.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return listening
+    bound.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return bound
+
+
+def _listen(bound: socket.socket) -> None:
+    """Listen before the server starts, so that a port taken by another process is an error here; AddressInUse."""
+    host, port = bound.getsockname()[:2]
+    try:
+        bound.listen(BACKLOG)
+    except OSError as error:
+        bound.close()
+        raise _describe_taken(host, port, error) from None
+
+
+def _describe_taken(host: str, port: int, error: OSError) -> AddressInUse:
+    hint = "`dev --port 0` or ORCHESTRATOR_API_PORT=0 takes any free port"
+    return AddressInUse(f"cannot listen on {host}:{port}: {error.strerror}", hint=hint)

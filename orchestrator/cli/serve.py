@@ -4,6 +4,7 @@ import contextlib
 import json
 import logging
 import os
+import socket
 import tempfile
 from collections.abc import Coroutine
 from pathlib import Path
@@ -60,22 +61,28 @@ def dev(
     Actions may not call private addresses. ORCHESTRATOR_HTTP_ALLOWED_NETWORKS=127.0.0.0/8 opens every service of this
     machine to every workflow, except those of `dev` itself.
     """
+    from api.serve import bind
     from orchestrator.cli.logs import configure
 
-    named = load_settings().model_copy(update={"api_port": port, **({} if home is None else {"home": home})})
-    settings = _choose_port(named)
-    configure(settings.log_format, settings.log_level, metrics=True)
-    _serve(_serve_all(settings, load_actions(settings), temporal_port, ui_port, ready_file))
+    loaded = load_settings().model_copy(update={} if home is None else {"home": home})
+    with bind(loaded.api_host, port) as bound:
+        settings = _add_own_address(loaded, bound)
+        configure(settings.log_format, settings.log_level, metrics=True)
+        _serve(_serve_all(settings, load_actions(settings), bound, temporal_port, ui_port, ready_file))
 
 
 async def _serve_all(
-    settings: "Settings", known: "Registry", temporal_port: int, ui_port: int, ready_file: Path | None
+    settings: "Settings",
+    known: "Registry",
+    bound: socket.socket,
+    temporal_port: int,
+    ui_port: int,
+    ready_file: Path | None,
 ) -> None:
-    from api.serve import require_free_address, serve_http
+    from api.serve import serve_http
     from orchestrator.cli.embedded import lock_home, run_embedded
     from orchestrator.service.services import run_services
 
-    require_free_address(settings.api_host, settings.api_port)  # before Temporal is started for nothing
     # The lock comes first: the files are those of the `dev` that holds it.
     with lock_home(settings.home), Announcement(settings.home, ready_file) as announcement:
         async with (
@@ -87,7 +94,7 @@ async def _serve_all(
                 on_restart=lambda server: announcement.write(temporal=server.pid),
             ) as running,
             run_services(running.settings, running.runs, known) as services,
-            serve_http(services) as address,
+            serve_http(services, bound) as address,
         ):
             announcement.publish(running, address)
             await _wait_for_signal()
@@ -132,7 +139,7 @@ def server() -> None:
 
 
 def _serve_api(*, with_worker: bool) -> None:
-    from api.serve import serve_http
+    from api.serve import bind, serve_http
     from orchestrator.cli.logs import configure
     from orchestrator.service.services import run_services
     from orchestrator.temporal.client.connection import wait_and_connect
@@ -140,23 +147,24 @@ def _serve_api(*, with_worker: bool) -> None:
     from orchestrator.temporal.worker import run_worker
 
     loaded = share_payloads(load_settings())
-    settings = _choose_port(loaded) if with_worker else loaded
-    configure(settings.log_format, settings.log_level, metrics=True)
-    known = load_actions(settings)
+    with bind(loaded.api_host, loaded.api_port) as bound:
+        settings = _add_own_address(loaded, bound) if with_worker else loaded
+        configure(settings.log_format, settings.log_level, metrics=True)
+        known = load_actions(settings)
 
-    async def serve() -> None:
-        client = await wait_and_connect(settings)
-        async with contextlib.AsyncExitStack() as stack:
-            if with_worker:
-                await stack.enter_async_context(run_worker(client, settings, known))
-            services = await stack.enter_async_context(run_services(settings, Runs(client, settings), known))
-            address = await stack.enter_async_context(serve_http(services))
-            if with_worker:
-                print_line(f"worker polls task queue {settings.task_queue!r} on {settings.temporal_address}")
-            print_line(f"API listens on {address}")
-            await _wait_for_signal()
+        async def serve() -> None:
+            client = await wait_and_connect(settings)
+            async with contextlib.AsyncExitStack() as stack:
+                if with_worker:
+                    await stack.enter_async_context(run_worker(client, settings, known))
+                services = await stack.enter_async_context(run_services(settings, Runs(client, settings), known))
+                address = await stack.enter_async_context(serve_http(services, bound))
+                if with_worker:
+                    print_line(f"worker polls task queue {settings.task_queue!r} on {settings.temporal_address}")
+                print_line(f"API listens on {address}")
+                await _wait_for_signal()
 
-    _serve(serve())
+        _serve(serve())
 
 
 async def _wait_for_signal() -> None:
@@ -174,14 +182,12 @@ def _serve(work: Coroutine[Any, Any, None]) -> None:
         run_until_signal(work)
 
 
-def _choose_port(settings: "Settings") -> "Settings":
-    """Choose the port of this API: `event.emit` posts there unless the settings name another URL, no other action may.
+def _add_own_address(settings: "Settings", bound: socket.socket) -> "Settings":
+    """Add this API to the settings: `event.emit` posts there unless they name another URL, no other action may.
 
     Without this, an action could use the API as a local client, which needs no key as long as none exists.
     """
-    from orchestrator.temporal.devserver import find_free_port
-
-    port = settings.api_port or find_free_port()
+    port = bound.getsockname()[1]
     host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.api_host, settings.api_host)  # noqa: S104 - read, not bound
     return settings.model_copy(
         update={

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from activities import load_builtin_registry
 from api.app import PREFIX
-from api.serve import serve_http
+from api.serve import bind, serve_http
 from orchestrator.service.services import Services, run_services
 from orchestrator.temporal.client.runs import Runs
 from tests.temporal.world import World, make_definition, wait_until
@@ -83,7 +83,6 @@ async def serve_api(world: World, home: Path, **more: Any) -> AsyncIterator[tupl
     settings = world.runs.settings.model_copy(
         update={
             "home": home,
-            "api_port": 0,
             "rate_limit": "10000/second",
             "approval_secret": SecretStr(APPROVAL_KEY),
             **more,
@@ -91,7 +90,7 @@ async def serve_api(world: World, home: Path, **more: Any) -> AsyncIterator[tupl
     )
     async with (
         run_services(settings, Runs(world.client, settings), load_builtin_registry()) as services,
-        serve_http(services) as address,
+        serve_http(services, bind(settings.api_host, 0)) as address,
     ):
         yield services, address
 

@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from api.connections import ConnectionLimits
-from api.serve import _run_server
+from api.serve import _run_server, bind
 
 SECONDS = 60
 CLOSED = b""
@@ -38,7 +38,7 @@ async def serve(limits: ConnectionLimits) -> AsyncIterator[tuple[str, asyncio.Ev
 
     routes = [Route("/", repeat, methods=["POST"]), Route("/wait", wait), Route("/healthz", answer)]
     app = Starlette(routes=routes)
-    async with _run_server(app, "127.0.0.1", 0, limits=limits) as address:
+    async with _run_server(app, bind("127.0.0.1", 0), limits=limits) as address:
         yield address, event
 
 

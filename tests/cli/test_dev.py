@@ -223,7 +223,7 @@ async def test_an_api_port_in_use_is_bad_usage(dev: Dev, tmp_path: Path) -> None
 async def test_a_port_in_use_is_bad_usage(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = await Shell({"ORCHESTRATOR_HOME": str(tmp_path / "home")})("dev", "--temporal-port", port)
+        done = await Shell({"ORCHESTRATOR_HOME": str(tmp_path / "home")})("dev", "--port", 0, "--temporal-port", port)
 
     assert done.code == 2
     assert f"port {port} is already in use" in done.err
