@@ -188,7 +188,8 @@ def _add_own_address(settings: "Settings", bound: socket.socket) -> "Settings":
     Without this, an action could use the API as a local client, which needs no key as long as none exists.
     """
     port = bound.getsockname()[1]
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(settings.api_host, settings.api_host)  # noqa: S104 - read, not bound
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.api_host, settings.api_host)  # noqa: S104 - read, not bound
+    host = f"[{host}]" if ":" in host else host
     return settings.model_copy(
         update={
             "api_port": port,

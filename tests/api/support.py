@@ -83,6 +83,7 @@ async def serve_api(world: World, home: Path, **more: Any) -> AsyncIterator[tupl
     settings = world.runs.settings.model_copy(
         update={
             "home": home,
+            "api_port": 0,
             "rate_limit": "10000/second",
             "approval_secret": SecretStr(APPROVAL_KEY),
             **more,
@@ -90,7 +91,7 @@ async def serve_api(world: World, home: Path, **more: Any) -> AsyncIterator[tupl
     )
     async with (
         run_services(settings, Runs(world.client, settings), load_builtin_registry()) as services,
-        serve_http(services, bind(settings.api_host, 0)) as address,
+        serve_http(services, bind(settings.api_host, settings.api_port)) as address,
     ):
         yield services, address
 
