@@ -124,7 +124,7 @@ def _raise_file_limit(files: int) -> None:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Bind a socket, so that nobody else takes the port; connections are refused until it is served.
+    """Bind a socket and thereby reserve its port; connections are refused until the socket is served.
 
     Port 0 is any free one. Raises AddressInUse.
     """

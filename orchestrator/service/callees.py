@@ -73,7 +73,7 @@ async def load_callees(
 
 
 def _share_definitions(definitions: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Give a version one key where it calls the same workflows for every holder: a plan has a copy for each key."""
+    """Use one key for a version that calls the same workflows for every holder: a plan has a copy for each key."""
     keys: dict[str, list[str]] = {}
     for key in definitions:
         keys.setdefault(key.rpartition("/")[2], []).append(key)
