@@ -49,12 +49,14 @@ class ScopeRun:
 class Interpreter(ABC):
     """Runs the nodes of one flow and records their steps."""
 
-    def __init__(self, plan: Plan, info: RunInfo, state: RunState, effects: Effects) -> None:
+    def __init__(
+        self, plan: Plan, info: RunInfo, state: RunState, effects: Effects, compiled: Compiled | None = None
+    ) -> None:
         self.plan = plan
         self.info = info
         self.state = state
         self.effects = effects
-        self.compiled = Compiled()
+        self.compiled = compiled or Compiled()
         self.meter = Meter()
         """Counts the cost of all values of the flow."""
         self._reported = 0

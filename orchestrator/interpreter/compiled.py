@@ -18,10 +18,15 @@ from orchestrator.model.plan import MAX_DELAY_SECONDS
 
 
 class Compiled:
-    """The compiled templates and conditions of a plan, by the identity of their source, which the plan keeps alive."""
+    """The compiled templates and conditions of a plan, by the identity of their source.
+
+    All runs of a plan that a worker has may share them.
+    """
 
     # By identity: lists and objects cannot be hashed.
     def __init__(self) -> None:
+        self._sources: list[Any] = []
+        """Kept alive: the identity of one that is gone could become that of another."""
         self._conditions: dict[int, Condition] = {}
         self._values: dict[int, CompiledValue] = {}
         self._entries: dict[int, CompiledEntries] = {}
@@ -31,6 +36,7 @@ class Compiled:
         condition = self._conditions.get(id(source))
         if condition is None:
             condition = self._conditions[id(source)] = compile_condition(source)
+            self._sources.append(source)
         return condition
 
     def render(self, source: Any, env: Env) -> Any:
@@ -52,6 +58,7 @@ class Compiled:
         entries = self._entries.get(id(source))
         if entries is None:
             entries = self._entries[id(source)] = CompiledEntries(source)
+            self._sources.append(source)
         return entries.render(env)
 
     def parameters(self, source: dict[str, Any], env: Env) -> tuple[Any, dict[str, list[Any]]]:
@@ -68,6 +75,7 @@ class Compiled:
         template = self._values.get(id(source))
         if template is None:
             template = self._values[id(source)] = compile_value(source)
+            self._sources.append(source)
         return template
 
 

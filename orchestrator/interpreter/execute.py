@@ -31,12 +31,15 @@ class Outcome:
     error: ErrorDocument | None = None
 
 
-async def execute(plan: Plan, info: RunInfo, state: RunState, effects: Effects) -> Outcome:
+async def execute(
+    plan: Plan, info: RunInfo, state: RunState, effects: Effects, compiled: Compiled | None = None
+) -> Outcome:
     """Run a plan from its state to its end.
 
     `state` is kept up to date at every step. Pending compensations are called before a cancellation is raised.
+    `compiled` is what other runs of this very plan have compiled.
     """
-    interpreter = ScopeInterpreter(plan, info, state, effects)
+    interpreter = ScopeInterpreter(plan, info, state, effects, compiled)
     try:
         closed = await _run_before_deadline(interpreter)
         if closed is not None and closed.failed:
@@ -59,10 +62,15 @@ async def execute(plan: Plan, info: RunInfo, state: RunState, effects: Effects) 
 
 
 async def execute_branch(
-    plan: Plan, info: RunInfo, state: RunState, effects: Effects, exports: Sequence[str]
+    plan: Plan,
+    info: RunInfo,
+    state: RunState,
+    effects: Effects,
+    exports: Sequence[str],
+    compiled: Compiled | None = None,
 ) -> BranchResult:
     """Run one branch by itself; see `run_branch`."""
-    return await run_branch(ScopeInterpreter(plan, info, state, effects), exports)
+    return await run_branch(ScopeInterpreter(plan, info, state, effects, compiled), exports)
 
 
 async def run_branch(interpreter: ScopeInterpreter, exports: Sequence[str]) -> BranchResult:
@@ -102,8 +110,7 @@ async def run_branch(interpreter: ScopeInterpreter, exports: Sequence[str]) -> B
 
 async def walk(plan: Plan, info: RunInfo, state: RunState, effects: Effects, compiled: Compiled) -> None:
     """Run a flow's own scope as far as its effects allow; how it ends is for `execute` to handle."""
-    interpreter = ScopeInterpreter(plan, info, state, effects)
-    interpreter.compiled = compiled
+    interpreter = ScopeInterpreter(plan, info, state, effects, compiled)
     with contextlib.suppress(StepFailed):
         await run_whole_scope(interpreter)
 

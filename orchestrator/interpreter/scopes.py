@@ -6,6 +6,7 @@ Replay-sensitive. Everything from outside comes through `Effects`.
 import asyncio
 
 from orchestrator.interpreter.base import Interpreter, NodeRun, ScopeRun
+from orchestrator.interpreter.compiled import Compiled
 from orchestrator.interpreter.effects import Effects
 from orchestrator.interpreter.failures import KNOWN_ERRORS, HistoryFull, Rewind, to_step_failure
 from orchestrator.interpreter.leaf_frames import BusyNode
@@ -24,8 +25,10 @@ from orchestrator.model.run_paths import is_inside
 class ScopeInterpreter(Interpreter):
     """The interpreter of one flow of a plan."""
 
-    def __init__(self, plan: Plan, info: RunInfo, state: RunState, effects: Effects) -> None:
-        super().__init__(plan, info, state, effects)
+    def __init__(
+        self, plan: Plan, info: RunInfo, state: RunState, effects: Effects, compiled: Compiled | None = None
+    ) -> None:
+        super().__init__(plan, info, state, effects, compiled)
         self._ranks: dict[int, dict[str, int]] = {}
 
     async def run_scope(self, run: ScopeRun) -> Closed | None:

@@ -9,12 +9,12 @@ It is sent as three arguments or more, which Temporal's page shows one below the
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from temporalio import workflow
 from temporalio.common import RawValue
-from temporalio.converter import DefaultPayloadConverter
+from temporalio.converter import DefaultPayloadConverter, PayloadConverter
 from temporalio.exceptions import ApplicationError
 
 from orchestrator.model.plan import FORMAT, Plan
@@ -23,8 +23,12 @@ from orchestrator.temporal.failures import build_run_failure
 from orchestrator.temporal.payloads import decode_shared
 from orchestrator.temporal.search_attributes import WORKFLOW_ID
 
+M = TypeVar("M", bound=BaseModel)
 ARGUMENTS = 3
 """Without chunks."""
+PLAN = 2
+"""Position of the plan."""
+JSON = b"json/plain"
 
 
 def omit_empty(**entries: Any) -> dict[str, Any]:
@@ -68,6 +72,15 @@ def measure_arguments(args: Sequence[RawValue]) -> int:
     return sum(len(arg.payload.data) for arg in args[:ARGUMENTS])
 
 
+def decode_arguments(args: Sequence[RawValue], converter: PayloadConverter) -> list[Any]:
+    """Decode the arguments of a workflow, but for the plan, which stays text: most workers know it by then."""
+    values = [None if index == PLAN else converter.from_payload(arg.payload) for index, arg in enumerate(args)]
+    if len(args) > PLAN and args[PLAN].payload.metadata.get("encoding") == JSON:
+        text = args[PLAN].payload.data
+        values[PLAN] = None if text == b"null" else text
+    return values
+
+
 def read_request(args: Sequence[Any]) -> Mapping[str, Any]:
     """Return the request in the arguments of a workflow; an empty one where it is invalid."""
     if len(args) < ARGUMENTS:
@@ -81,19 +94,32 @@ def read_request(args: Sequence[Any]) -> Mapping[str, Any]:
 
 
 def read_plan(request: Mapping[str, Any]) -> tuple[Plan, RunInfo]:
-    """Return the plan and the identity of the run.
+    """Return the plan and the identity of the run; raises what `validate_plan` raises."""
+    return validate_plan(request.get("plan")), validate_info(request.get("run"))
+
+
+def validate_plan(value: Any) -> Plan:
+    """Return the plan in decoded JSON.
 
     Raises ApplicationError, which fails the run, where the plan is invalid. A plan of a newer release raises
     RuntimeError, which fails the workflow task: the run waits for a worker of that release.
     """
-    plan_json = request.get("plan")
-    plan_format = plan_json.get("format", FORMAT) if isinstance(plan_json, dict) else FORMAT
+    plan_format = value.get("format", FORMAT) if isinstance(value, dict) else FORMAT
     if plan_format != FORMAT:
         raise RuntimeError(
             f"plan format {plan_format} is not supported by this worker (format {FORMAT}): upgrade the worker"
         )
+    return _validate(Plan, value)
+
+
+def validate_info(value: Any) -> RunInfo:
+    """Return the identity of a run in decoded JSON; raises what `validate_plan` raises."""
+    return _validate(RunInfo, value)
+
+
+def _validate(model: type[M], value: Any) -> M:
     try:
-        return Plan.model_validate(plan_json), RunInfo.model_validate(request.get("run"))
+        return model.model_validate(value)
     except ValidationError as error:
         if any(problem["type"] == "extra_forbidden" for problem in error.errors()):
             raise RuntimeError(

@@ -34,3 +34,11 @@ def test_rendered_seconds_beyond_ten_years_fail_the_step(seconds: Any) -> None:
 def test_rendered_seconds_that_are_not_a_number_fail_the_step(seconds: Any) -> None:
     with pytest.raises(StepFailed, match="timeout_seconds is not a number"):
         parse_seconds(seconds, "timeout_seconds")
+
+
+def test_a_source_that_is_gone_gives_its_place_to_none() -> None:
+    """The identity of an object becomes that of another one once it is freed."""
+    compiled, env = Compiled(), default_env({})
+
+    assert [compiled.render([f"{{{{ {n} }}}}"], env) for n in range(1_000)] == [[n] for n in range(1_000)]
+    assert [compiled.render_entries({"n": n}, env) for n in range(1_000)] == [[("n", n)] for n in range(1_000)]

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime
-from functools import lru_cache
 from json import loads
 from typing import Any
 
@@ -15,23 +14,18 @@ from activities.registry import Registry
 from activities.resources import Resources
 from activities.results import ActionAnswer
 from activities.runtime import Attempt, make_attempt
-from orchestrator.interpreter.compiled import Compiled
 from orchestrator.interpreter.effects import ActRequest
 from orchestrator.interpreter.execute import walk
 from orchestrator.interpreter.segments import SegmentCall, SegmentClock
 from orchestrator.interpreter.state import RunState
-from orchestrator.model.plan import Plan
 from orchestrator.model.run import RunInfo
 from orchestrator.telemetry.tracing import is_tracing_enabled, trace_action
 from orchestrator.temporal.activity_inputs import build_activity_input
+from orchestrator.temporal.known_plans import read_known_plan
 from orchestrator.temporal.segments.segment_effects import SegmentEffects
 from orchestrator.temporal.segments.segment_loop import SegmentLoop
 from orchestrator.temporal.segments.segment_run import SegmentRun, Unsent
 from orchestrator.temporal.workflow.segments import SEGMENT
-
-PLANS = 32
-"""Plans that a worker keeps, with their compiled templates."""
-
 
 CallAction = Callable[[RunInfo, str, ActRequest, int], Coroutine[Any, Any, ActionAnswer]]
 """Makes an attempt: gets the run, the id of its workflow, the action, and the number of the attempt."""
@@ -78,22 +72,17 @@ async def run_segment(segment: SegmentRun, info: RunInfo, plan_json: bytes, stat
     if not state_json:
         await segment.run(lambda: None)
         return
-    plan, compiled = read_plan(plan_json)
+    known = read_known_plan(plan_json)
+    plan = known.plan
     state = RunState.from_json(plan, loads(state_json))
     effects = SegmentEffects(segment.clock, plan.yield_cost, info.max_payload_bytes, segment.request)
     loop = SegmentLoop()  # type: ignore[abstract]  # no I/O, no timers
-    loop.create_task(walk(plan, info, state, effects, compiled))
+    loop.create_task(walk(plan, info, state, effects, known.compiled))
     segment.has_walk_ended = lambda: effects.spent >= effects.max_cost
     try:
         await segment.run(loop.run_until_idle)
     finally:
         loop.discard()
-
-
-@lru_cache(PLANS)
-def read_plan(plan_json: bytes) -> tuple[Plan, Compiled]:
-    """Return a plan and what is compiled of it."""
-    return Plan.model_validate_json(plan_json), Compiled()
 
 
 def build_segment_activity(registry: Registry, resources: Resources) -> SegmentActivity:

@@ -17,6 +17,7 @@ from orchestrator.interpreter.state import RunState
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import ErrorDocument, Run, find_owner
 from orchestrator.temporal.failures import build_run_failure
+from orchestrator.temporal.known_plans import read_known_plan
 from orchestrator.temporal.payloads import PLAIN_BYTES, encode_state, is_within
 from orchestrator.temporal.requests import (
     build_run_request,
@@ -24,8 +25,8 @@ from orchestrator.temporal.requests import (
     encode_request,
     measure_arguments,
     omit_empty,
-    read_plan,
     split_request,
+    validate_info,
     wrap_whole_request,
 )
 from orchestrator.temporal.search_attributes import BUSINESS_KEYS, MOVED_AT, VERSION, add_scheduled_time
@@ -45,7 +46,8 @@ class Flow:
     """The plan, state and effects of a flow."""
 
     def __init__(self, request: Mapping[str, Any]) -> None:
-        self.plan, info = read_plan(request)
+        self.known = read_known_plan(request.get("plan"))
+        self.plan, info = self.known.plan, validate_info(request.get("run"))
         # A schedule starts all its runs with the same request, which cannot hold their ids.
         self.info = info if info.id else info.model_copy(update={"id": workflow.info().workflow_id})
         try:
@@ -69,6 +71,7 @@ class Flow:
         self.effects.show = self.show
         self.effects.warn = self._warn
         self.effects.segments.show = self.show
+        self.effects.segments.plan_text = self.known.text
         self.effects.segments.read_state = self._read_copy
         # The state holds it as well: what comes first in Temporal's page is only carried on where it is small.
         run_input = request.get("input")

@@ -31,7 +31,7 @@ from orchestrator.model.run import ErrorDocument, format_timestamp
 from orchestrator.temporal.branch_results import encode_branch_result, result_within_limit
 from orchestrator.temporal.failures import build_run_failure
 from orchestrator.temporal.payloads import encode_or_fail
-from orchestrator.temporal.requests import read_request, require_own_workflow
+from orchestrator.temporal.requests import decode_arguments, read_request, require_own_workflow
 from orchestrator.temporal.search_attributes import FIRST_STARTED_AT
 from orchestrator.temporal.workflow.cancellation import GIVEN_UP, await_uncancelled
 from orchestrator.temporal.workflow.continuation import watch_for_continuation
@@ -60,8 +60,7 @@ class RunWorkflow:
         self._fault: ApplicationError | None = None
         try:
             require_own_workflow(workflow.info())
-            converter = workflow.payload_converter()
-            self._flow = Flow(read_request([converter.from_payload(arg.payload) for arg in args]))
+            self._flow = Flow(read_request(decode_arguments(args, workflow.payload_converter())))
         except ApplicationError as error:
             self._fault = error
 
@@ -93,7 +92,7 @@ class RunWorkflow:
 
     async def _run_whole(self, flow: Flow) -> Any:
         show_keys(flow)
-        outcome = await execute(flow.plan, flow.info, flow.state, flow.effects)
+        outcome = await execute(flow.plan, flow.info, flow.state, flow.effects, flow.known.compiled)
         if outcome.error is not None:
             raise flow.build_failure(outcome.error)
         try:
@@ -104,7 +103,7 @@ class RunWorkflow:
             raise flow.build_failure(flow.state.failure) from failure
 
     async def _run_branch(self, flow: Flow, exports: list[str]) -> Any:
-        result = await execute_branch(flow.plan, flow.info, flow.state, flow.effects, exports)
+        result = await execute_branch(flow.plan, flow.info, flow.state, flow.effects, exports, flow.known.compiled)
         entries = encode_branch_result(result, flow.inbox.read)
         limit = flow.info.max_payload_bytes
         if result.status == "completed":

@@ -49,6 +49,8 @@ class Segments:
         """Update the details in the Temporal UI."""
         self.fail_task: Callable[[BaseException], None] = lambda error: None
         """Fail the workflow task."""
+        self.plan_text: bytes | None = None
+        """The plan as JSON, once it is known."""
         self.count = 0
         """Number of segments."""
         self.clock: SegmentClock | None = None
@@ -61,7 +63,6 @@ class Segments:
         self._handle: asyncio.Task[Any] | None = None
         self._idle = asyncio.Event()
         self._after: list[Callable[[], None]] = []
-        self._plan_json: bytes | None = None
 
     async def act(self, request: ActRequest) -> ActionResult:
         """Call an action; raises StepFailed when no attempt is left."""
@@ -164,14 +165,14 @@ class Segments:
 
     def _start(self, calls: Sequence[SegmentCall], began: datetime, seed: str) -> "asyncio.Task[Any]":
         state = self.read_state()
-        if state is not None and self._plan_json is None:
-            self._plan_json = json.dumps(self.plan.to_json()).encode()
+        if state is not None and self.plan_text is None:
+            self.plan_text = json.dumps(self.plan.to_json()).encode()
         first, more = calls[0].request, f" and {len(calls) - 1} more" if len(calls) > 1 else ""
         return workflow.start_local_activity(
             SEGMENT,
             args=[
                 encode_inline(self._build_head(calls, began, seed)),
-                encode_inline(b"" if state is None else self._plan_json),
+                encode_inline(b"" if state is None else self.plan_text),
                 encode_inline(b"" if state is None else json.dumps(state).encode()),
             ],
             activity_id=shorten_id(first.step_id),
