@@ -75,10 +75,7 @@ async def run_worker(client: Client, settings: Settings, registry: Registry) -> 
         graceful_shutdown_timeout=timedelta(seconds=settings.shutdown_seconds),
         deployment_config=build_deployment_config(settings.deployment),
     )
-    # The SDK has no public way to set this. Without the attribute no worker starts; it is None in the SDK's debug mode.
-    workflow_worker: Any = worker._workflow_worker
-    if workflow_worker._deadlock_timeout_seconds is not None:
-        workflow_worker._deadlock_timeout_seconds = DEADLOCK_SECONDS
+    set_deadlock_timeout(worker)
     cache.open(worker)
     cancelled = False
     try:
@@ -95,6 +92,14 @@ async def run_worker(client: Client, settings: Settings, registry: Registry) -> 
     finally:
         executor.shutdown(wait=False)
         await activities.aclose()
+
+
+def set_deadlock_timeout(worker: Worker) -> None:
+    """Have a worker count a workflow task as stuck after `DEADLOCK_SECONDS`."""
+    # The SDK has no public way to set this. Without the attribute no worker starts; it is None in the SDK's debug mode.
+    workflow_worker: Any = worker._workflow_worker
+    if workflow_worker._deadlock_timeout_seconds is not None:
+        workflow_worker._deadlock_timeout_seconds = DEADLOCK_SECONDS
 
 
 def build_deployment_config(deployment: str | None) -> WorkerDeploymentConfig | None:

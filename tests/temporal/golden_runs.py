@@ -13,7 +13,7 @@ from tests.golden import Case, load_cases, spread_loops
 from tests.temporal.world import World
 
 AT_ONCE = 8
-SECONDS = 60.0
+SECONDS = 180.0
 POLL_SECONDS = 0.05
 
 

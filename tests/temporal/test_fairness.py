@@ -55,7 +55,7 @@ async def test_a_single_run_ends_beside_many_that_compute(server: DevServer) -> 
         loop = {"type": "loop", "collection": 5_000_000, "body": ["s"]}
         count = {"type": "set", "config": {"n": 1}}
         busy = make_plan({"each": loop, "s": count}, "trigger -> each", customer="computes")
-        busy = busy.model_copy(update={"yield_cost": 30_000_000})  # about 0.2 s, 16 times
+        busy = busy.model_copy(update={"yield_cost": 20_000_000})  # about 0.15 s, 16 times
         log = {"type": "action", "action": "log.message", "config": {"message": "hi"}}
         small = make_plan({"a": log, "b": log, "c": log}, "trigger -> a", "a -> b", "b -> c", customer="small")
         computing = [await queued.start(busy) for _ in range(COMPUTING)]
@@ -67,7 +67,7 @@ async def test_a_single_run_ends_beside_many_that_compute(server: DevServer) -> 
             return not waiting
 
         async with run_worker(world.client, settings, load_builtin_registry()):
-            await wait_until(have_begun, 120)
+            await wait_until(have_begun, 240)
             single = await queued.wait_for_end(await queued.start(small))
             failures = [await count_events(queued, run, "WORKFLOW_TASK_FAILED") for run in computing]
             for run in computing:

@@ -21,6 +21,7 @@ from orchestrator.temporal.client.connection import connect
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.devserver import DevServer
 from orchestrator.temporal.segments.activity import SegmentActivity
+from orchestrator.temporal.worker import set_deadlock_timeout
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
 from tests.golden import read_definition
 from tests.temporal.answers import Script, Scripts
@@ -105,7 +106,7 @@ async def open_world(
 @asynccontextmanager
 async def run_scripted_worker(world: World, runner: WorkflowRunner = QUICK, **more: Any) -> AsyncIterator[Worker]:
     """Run a worker whose actions follow the world's scripts."""
-    async with Worker(
+    worker = Worker(
         world.client,
         task_queue=world.queue,
         workflows=[RunWorkflow],
@@ -113,7 +114,9 @@ async def run_scripted_worker(world: World, runner: WorkflowRunner = QUICK, **mo
         workflow_runner=runner,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
         **more,
-    ) as worker:
+    )
+    set_deadlock_timeout(worker)
+    async with worker:
         yield worker
 
 
