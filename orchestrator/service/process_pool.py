@@ -59,6 +59,7 @@ class ProcessPool:
 
     def __init__(self, processes: int = PROCESSES, cpu_seconds: int = CPU_SECONDS) -> None:
         self.cpu_seconds = cpu_seconds
+        self._processes = processes
         self._limiter = CapacityLimiter(processes)
         self._slots = asyncio.Semaphore(processes)
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
@@ -87,17 +88,22 @@ class ProcessPool:
         return cast(ResultT, await asyncio.to_thread(decode, response) if large else decode(response))
 
     async def _call_process(self, request: bytes) -> bytes:
-        """Send a request to a process, and once more to another one where an idle process has died."""
+        """Send a request to a process, and to others as long as it may be an idle one that has died.
+
+        All of them can have died at once: the system is short of memory.
+        """
         started = time.monotonic()
+        tries = self._processes + 1
         with fail_after(WALL_SECONDS):
-            try:
-                return await to_process.run_sync(
-                    _run, request, self.cpu_seconds, cancellable=True, limiter=self._limiter
-                )
-            except BrokenWorkerProcess:
-                if time.monotonic() - started >= self.cpu_seconds:
-                    raise
-            return await to_process.run_sync(_run, request, self.cpu_seconds, cancellable=True, limiter=self._limiter)
+            while True:
+                tries -= 1
+                try:
+                    return await to_process.run_sync(
+                        _run, request, self.cpu_seconds, cancellable=True, limiter=self._limiter
+                    )
+                except BrokenWorkerProcess:
+                    if not tries or time.monotonic() - started >= self.cpu_seconds:
+                        raise
 
     @asynccontextmanager
     async def _take_turn(self, customer_id: str, name: str) -> AsyncIterator[None]:

@@ -7,8 +7,10 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from anyio import BrokenWorkerProcess, to_process
 
 from activities import load_builtin_registry
 from orchestrator.service import process_pool
@@ -37,6 +39,22 @@ async def test_an_idle_process_that_was_killed_is_replaced() -> None:
     os.kill(await pool.call("acme", os.getpid), signal.SIGKILL)
 
     assert await pool.call("acme", sum, [1, 2]) == 3
+
+
+async def test_several_processes_that_have_died_unseen_are_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy event loop learns late that the system has killed its idle processes."""
+    real, dead = to_process.run_sync, 3
+
+    async def run_sync(*args: Any, **more: Any) -> bytes:
+        nonlocal dead
+        if dead:
+            dead -= 1
+            raise BrokenWorkerProcess
+        return await real(*args, **more)
+
+    monkeypatch.setattr(to_process, "run_sync", run_sync)
+
+    assert await ProcessPool(3).call("acme", sum, [1, 2]) == 3
 
 
 OWN_ACTIONS = """
