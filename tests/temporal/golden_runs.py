@@ -3,12 +3,16 @@
 import asyncio
 import contextlib
 import re
+from collections.abc import Iterator
 from typing import Any
+
+import pytest
 
 from orchestrator.errors import OperationRefused, RunNotFound, ServerUnavailable
 from orchestrator.interpreter.migration import MigrationRequest
 from orchestrator.model.run import ENDED, Run
 from orchestrator.planner.planner import check
+from orchestrator.temporal.client import updates
 from tests.golden import Case, load_cases, spread_loops
 from tests.temporal.world import World
 
@@ -41,6 +45,18 @@ def list_recorded_cases() -> list[Case]:
 def make_slug(name: str) -> str:
     """Turn the name of a case into a file name."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+
+
+@contextlib.contextmanager
+def wait_long_for_workers() -> Iterator[None]:
+    """Give workers a minute to take what an operator sends.
+
+    On a busy machine they would take some of it when its sender had given up already. No case is about that.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(updates, "UPDATE_SECONDS", 70.0)
+        patch.setattr(updates, "TAKEN_SECONDS", 60.0)
+        yield
 
 
 class Golden:

@@ -11,7 +11,7 @@ from tests.forecast.comparison import NOT_FORECAST, Comparison
 from tests.forecast.recorded_runs import read_recorded
 from tests.golden import Case, fuse_actions, list_differences, spread_loops
 from tests.histories import strip
-from tests.temporal.golden_runs import Golden, list_cases, make_slug
+from tests.temporal.golden_runs import Golden, list_cases, make_slug, wait_long_for_workers
 from tests.temporal.record_histories import list_executions
 from tests.temporal.world import World
 
@@ -28,7 +28,7 @@ FORECAST = [
 """Nothing depends on when people act."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def golden(world: World, request: pytest.FixtureRequest) -> AsyncIterator[Golden]:
     """Start the runs of all selected cases at once."""
     chosen = [item.callspec.params for item in request.session.items if hasattr(item, "callspec")]
@@ -36,9 +36,10 @@ async def golden(world: World, request: pytest.FixtureRequest) -> AsyncIterator[
         case.name for params in chosen for case in params.get("cases", [params.get("case")]) if isinstance(case, Case)
     }
     runs = Golden(world)
-    runs.begin([case for case in [*list_cases(), *FUSED, *SPREAD] if case.name in names])
-    yield runs
-    await runs.close()
+    with wait_long_for_workers():
+        runs.begin([case for case in [*list_cases(), *FUSED, *SPREAD] if case.name in names])
+        yield runs
+        await runs.close()
 
 
 @pytest.mark.parametrize("case", list_cases(), ids=lambda case: case.name)
