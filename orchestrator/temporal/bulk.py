@@ -27,6 +27,8 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 """After a crash another worker takes the batch when this is over."""
 HEARTBEAT_SECONDS = 1.0
 """A stop arrives with the answer to a heartbeat."""
+SHUTDOWN_SECONDS = 5.0
+"""How long a process that stops waits for the runs under way."""
 RETRY = RetryPolicy(maximum_interval=timedelta(seconds=30))
 MAX_BATCHES = 500
 """Batches until the workflow continues as new."""
@@ -108,7 +110,9 @@ class _Activities:
             return await asyncio.shield(batch)
         except asyncio.CancelledError:
             stopped.set()
-            if activity.is_worker_shutdown():  # the batch is done again, without the runs that have an outcome
+            if activity.is_worker_shutdown():
+                # The batch is done again, without the runs that have an outcome: so those under way are to have one.
+                await asyncio.wait([batch], timeout=SHUTDOWN_SECONDS)
                 batch.cancel()
             await asyncio.gather(batch, return_exceptions=True)
             raise

@@ -200,8 +200,11 @@ async def test_a_filter_that_matches_nothing_is_refused(api: httpx.AsyncClient) 
 
 
 @pytest.mark.slow
-async def test_a_job_continues_in_another_process(world: World, customer: str, tmp_path: Path) -> None:
-    """The service that has started it is gone after its first runs."""
+async def test_a_job_continues_in_another_process(
+    world: World, customer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service that has started it stops while it is at its first runs."""
+    under_way = asyncio.Event()
     definition = make_definition({"a": WAIT}, "trigger -> a") | {"id": "many"}
     async with serve_api(world, tmp_path) as (services, address):
         params = {"customer_id": customer}
@@ -209,8 +212,16 @@ async def test_a_job_continues_in_another_process(world: World, customer: str, t
             assert (await api.post("/workflows", json=definition)).status_code == 201
             ids = [(await api.post("/workflows/many/runs")).json()["id"] for _ in range(12)]
         wanted = RunFilter(workflow_id="many")
+        cancel = services.operations.cancel
+
+        async def cancel_slowly(customer_id: str, run_id: str, reason: str, *, by: str) -> None:
+            await cancel(customer_id, run_id, reason, by=by)
+            under_way.set()
+            await asyncio.sleep(1)
+
+        monkeypatch.setattr(services.operations, "cancel", cancel_slowly)
         job = await services.bulk.start(customer, "cancel", wanted, {}, actor="a test", pace=2)
-        await wait_until(lambda: has_processed(services, job.id, 2))
+        await asyncio.wait_for(under_way.wait(), 60)
     async with serve_api(world, tmp_path) as (services, _):
         await wait_until(lambda: has_processed(services, job.id, 12))
         items = await services.bulk.list_items(customer, job.id)
