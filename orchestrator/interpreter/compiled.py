@@ -6,7 +6,7 @@ Replay-sensitive: no clock, no randomness.
 import math
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from orchestrator.errors import StepFailed
 from orchestrator.jsontools.json_types import describe_value
@@ -15,6 +15,8 @@ from orchestrator.language.condition_reader import Condition, compile_condition
 from orchestrator.language.env import Meter, Warnings
 from orchestrator.language.values import read_date, read_number, require_shallow
 from orchestrator.model.plan import MAX_DELAY_SECONDS
+
+T = TypeVar("T")
 
 
 class Compiled:
@@ -33,11 +35,7 @@ class Compiled:
 
     def condition(self, source: Any) -> Condition:
         """Return a condition, compiled."""
-        condition = self._conditions.get(id(source))
-        if condition is None:
-            condition = self._conditions[id(source)] = compile_condition(source)
-            self._sources.append(source)
-        return condition
+        return self._get(self._conditions, source, compile_condition)
 
     def render(self, source: Any, env: Env) -> Any:
         """Render a value that may hold templates."""
@@ -55,11 +53,7 @@ class Compiled:
 
     def render_entries(self, source: Mapping[str, Any], env: Env) -> list[tuple[Any, Any]]:
         """Render the keys and values of an object, all from the same data."""
-        entries = self._entries.get(id(source))
-        if entries is None:
-            entries = self._entries[id(source)] = CompiledEntries(source)
-            self._sources.append(source)
-        return entries.render(env)
+        return self._get(self._entries, source, CompiledEntries).render(env)
 
     def parameters(self, source: dict[str, Any], env: Env) -> tuple[Any, dict[str, list[Any]]]:
         """Render an action's parameters; parts that need secrets are rendered by the worker that has them."""
@@ -72,11 +66,14 @@ class Compiled:
         return parameters, deferred
 
     def _compile(self, source: Any) -> CompiledValue:
-        template = self._values.get(id(source))
-        if template is None:
-            template = self._values[id(source)] = compile_value(source)
+        return self._get(self._values, source, compile_value)
+
+    def _get(self, known: dict[int, T], source: Any, compile_source: Callable[[Any], T]) -> T:
+        compiled = known.get(id(source))
+        if compiled is None:
+            compiled = known[id(source)] = compile_source(source)
             self._sources.append(source)
-        return template
+        return compiled
 
 
 def parse_seconds(value: Any, what: str) -> float:

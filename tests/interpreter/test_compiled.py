@@ -36,8 +36,8 @@ def test_rendered_seconds_that_are_not_a_number_fail_the_step(seconds: Any) -> N
         parse_seconds(seconds, "timeout_seconds")
 
 
-def test_a_source_that_is_gone_gives_its_place_to_none() -> None:
-    """The identity of an object becomes that of another one once it is freed."""
+def test_what_is_compiled_of_one_source_is_never_used_for_another() -> None:
+    """The identity of an object may become that of another one once it is freed."""
     compiled, env = Compiled(), default_env({})
 
     assert [compiled.render([f"{{{{ {n} }}}}"], env) for n in range(1_000)] == [[n] for n in range(1_000)]
