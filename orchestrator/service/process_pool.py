@@ -59,7 +59,6 @@ class ProcessPool:
 
     def __init__(self, processes: int = PROCESSES, cpu_seconds: int = CPU_SECONDS) -> None:
         self.cpu_seconds = cpu_seconds
-        self._processes = processes
         self._limiter = CapacityLimiter(processes)
         self._slots = asyncio.Semaphore(processes)
         self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
@@ -92,18 +91,17 @@ class ProcessPool:
 
         All of them can have died at once: the system is short of memory.
         """
-        started = time.monotonic()
-        tries = self._processes + 1
+        started, idle = time.monotonic(), self._limiter.total_tokens
         with fail_after(WALL_SECONDS):
             while True:
-                tries -= 1
                 try:
                     return await to_process.run_sync(
                         _run, request, self.cpu_seconds, cancellable=True, limiter=self._limiter
                     )
                 except BrokenWorkerProcess:
-                    if not tries or time.monotonic() - started >= self.cpu_seconds:
+                    if not idle or time.monotonic() - started >= self.cpu_seconds:
                         raise
+                    idle -= 1
 
     @asynccontextmanager
     async def _take_turn(self, customer_id: str, name: str) -> AsyncIterator[None]:
