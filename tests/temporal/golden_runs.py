@@ -48,10 +48,10 @@ def make_slug(name: str) -> str:
 
 
 @contextlib.contextmanager
-def wait_long_for_workers() -> Iterator[None]:
-    """Give workers a minute to take what an operator sends.
+def extend_update_timeouts() -> Iterator[None]:
+    """Allow workers a minute to accept what an operator sends.
 
-    On a busy machine they would take some of it when its sender had given up already. No case is about that.
+    On a busy machine, a worker may otherwise accept it after its sender has stopped waiting. No case tests that.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(updates, "UPDATE_SECONDS", 70.0)

@@ -21,7 +21,7 @@ from orchestrator.temporal.workflow import effects
 from orchestrator.temporal.workflow.flow import Flow
 from tests.golden import Case, inline_branches, limit_batches, list_differences
 from tests.temporal.answers import Script
-from tests.temporal.golden_runs import Golden, list_cases, wait_long_for_workers
+from tests.temporal.golden_runs import Golden, extend_update_timeouts, list_cases
 from tests.temporal.record_histories import list_executions
 from tests.temporal.world import World, add_heartbeats, make_plan, open_world, wait_until
 
@@ -393,7 +393,7 @@ async def golden(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gold
     home = tmp_path_factory.mktemp("shortest")
     async with run_dev_server(home, dynamic_config=config) as server, open_world(server) as world:
         runs = Golden(world, at_once=20)  # each execution takes at least a second
-        with wait_long_for_workers():
+        with extend_update_timeouts():
             runs.begin(CUT)
             yield runs
             await runs.close()
