@@ -19,6 +19,8 @@ OPTION = "--watch"
 ENDINGS = (*DEFINITION_ENDINGS, ".py")
 """Endings of files that matter: definitions, what lies beside them, and modules of actions."""
 SHOWN = 3
+ROUND_MILLISECONDS = 200
+"""Of watching; the first is over before the command runs."""
 
 
 def rerun_on_changes(context: "typer.Context", names: Iterable[str]) -> None:
@@ -31,9 +33,17 @@ def rerun_on_changes(context: "typer.Context", names: Iterable[str]) -> None:
     folders, is_deep = list_folders(names)
     line = [sys.executable, "-m", "orchestrator.cli", *(each for each in context.find_root().obj if each != OPTION)]
     print_note(f"watching {', '.join(map(str, folders))}; Ctrl-C ends")
+    rounds = watch(
+        *folders,
+        watch_filter=_make_filter(),
+        recursive=is_deep,
+        rust_timeout=ROUND_MILLISECONDS,
+        yield_on_timeout=True,
+    )
+    next(rounds)  # from here on no change goes unnoticed
     process = subprocess.Popen(line, stdin=subprocess.DEVNULL)  # noqa: S603 - this very command
     try:
-        for changes in watch(*folders, watch_filter=_make_filter(), recursive=is_deep):
+        for changes in filter(None, rounds):
             process.terminate()
             process.wait()
             print_note(f"\n{datetime.now():%H:%M:%S} {_name_changed(path for _, path in changes)} changed", "bold")

@@ -6,11 +6,12 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 from orchestrator.cli.failures import UsageError
-from orchestrator.cli.watch import list_folders
+from orchestrator.cli.watch import list_folders, rerun_on_changes
 from tests.cli.commands import invoke
 from tests.cli.shell import SECONDS, Shell
 
@@ -77,6 +78,35 @@ async def test_a_command_runs_again_after_each_change(command: str, wrong: str, 
 
         await read_until(lines, "changed")
         await read_until(lines, right)
+
+
+def test_a_change_that_comes_as_the_command_starts_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command ran before its files were watched."""
+    file = tmp_path / "hello.json"
+    file.touch()
+    context = Mock()
+    context.find_root.return_value.obj = []
+    started = Mock(side_effect=[Mock(), KeyboardInterrupt])
+
+    def start(*_: object, **__: object) -> Mock:
+        process: Mock = started()
+        file.write_text("changed")
+        return process
+
+    def give_up(*_: object) -> None:
+        pytest.fail("the change went unnoticed")
+
+    monkeypatch.setattr("orchestrator.cli.watch.subprocess.Popen", start)
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(60)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            rerun_on_changes(context, [str(file)])
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+    assert started.call_count == 2
 
 
 def test_the_folders_of_files_are_watched_without_those_inside_them(tmp_path: Path) -> None:
