@@ -22,8 +22,8 @@ from tests.temporal.world import make_definition
 
 pytestmark = [pytest.mark.chaos, pytest.mark.postgresql]
 
-NUMBER = int(os.environ.get("CHAOS_EVENTS", "200"))
-KILLS = 6
+NUMBER = int(os.environ.get("CHAOS_EVENTS", "100"))
+KILLS = max(4, NUMBER // 100)
 AT_ONCE = 12
 SEED = 20_261_126
 DEADLINE = 1_800.0

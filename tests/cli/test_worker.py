@@ -12,7 +12,7 @@ from tests.cli.support import write_nodes
 from tests.scale import scale
 
 pytestmark = pytest.mark.temporal
-MANY = scale(15)
+MANY = scale(8)
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ from tests.reference_interpreter import Outcome, run_reference
 from tests.scale import scale
 
 QUICK = settings(max_examples=120)
-LONG = settings(max_examples=scale(1000))
+LONG = settings(max_examples=scale(400))
 
 
 def simulate_or_none(graph: Generated) -> Run | None:

@@ -17,9 +17,10 @@ from orchestrator.simulator.simulate import simulate
 from tests.example_files import BY_NAME, load_example
 from tests.golden import Case, load_cases
 from tests.planner.mutations import MUTATIONS, Mutant, declare_data, list_compared, vary
+from tests.scale import scale
 
 SEED = 20261126
-COUNT = 300
+COUNT = scale(150)
 REGISTRY = build_registry([http, email, notify, data, log, events, sql])
 VARIANTS = 8
 """Runs of each case with other data, to see what a change does to them."""

@@ -21,6 +21,7 @@ from orchestrator.planner.planner import check
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.devserver import run_dev_server
 from orchestrator.temporal.segments.activity import SegmentActivity
+from orchestrator.temporal.worker import set_deadlock_timeout
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
 from orchestrator.temporal.workflow.segments import SEGMENT
 from tests.graphs import Generated
@@ -114,9 +115,11 @@ async def test_random_graphs_run_as_on_the_simulator_when_segments_are_lost(shor
     world = World(short.client, Runs(short.client, options), short.scripts, queue, short.numbers)
     segments = LostSegments(short.scripts)
     activities = [short.scripts.act, segments.run]
-    async with Worker(
+    worker = Worker(
         short.client, task_queue=queue, workflows=[RunWorkflow], activities=activities, workflow_runner=QUICK
-    ):
+    )
+    set_deadlock_timeout(worker)
+    async with worker:
         counts = await compare_with_simulator(world, draw_fused(MOST))
     report(f"{segments.lost.total()} segments lost", counts)
 

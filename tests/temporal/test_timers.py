@@ -10,10 +10,11 @@ from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from orchestrator.temporal.devserver import run_dev_server
+from orchestrator.temporal.worker import set_deadlock_timeout
 from tests.scale import scale
 
 pytestmark = [pytest.mark.temporal, pytest.mark.slow]
-TIMERS = scale(1000)
+TIMERS = scale(400)
 START_SECONDS = 30
 DRAIN_SECONDS = 300
 
@@ -31,7 +32,9 @@ async def test_timers_due_at_one_moment_drain(tmp_path: Path) -> None:
     async with run_dev_server(tmp_path) as server:
         client = await Client.connect(server.address)
         runner = UnsandboxedWorkflowRunner()
-        async with Worker(client, task_queue="timers", workflows=[SleepUntil], workflow_runner=runner):
+        worker = Worker(client, task_queue="timers", workflows=[SleepUntil], workflow_runner=runner)
+        set_deadlock_timeout(worker)
+        async with worker:
             slots = asyncio.Semaphore(50)
 
             async def start(number: int) -> None:
