@@ -1,6 +1,6 @@
 """The API on loopback, with a real Temporal server and its own database."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from itertools import count
 from pathlib import Path
@@ -9,10 +9,16 @@ import httpx
 import pytest
 
 from orchestrator.service.services import Services
-from tests.api.support import Locked, serve_api
+from tests.api.support import CLIENT_SECONDS, Locked, extend_deadlines, serve_api
 from tests.temporal.world import World
 
 NUMBERS = count(1)
+
+
+@pytest.fixture(autouse=True)
+def _extended_deadlines() -> Iterator[None]:
+    with extend_deadlines():
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -36,13 +42,13 @@ def customer() -> str:
 async def api(served_api: tuple[Services, str], customer: str) -> AsyncIterator[httpx.AsyncClient]:
     """A client with administrator rights that acts for the test's customer."""
     base, params = f"{served_api[1]}/api/v1", {"customer_id": customer}
-    async with httpx.AsyncClient(base_url=base, params=params, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=base, params=params, timeout=CLIENT_SECONDS) as client:
         yield client
 
 
 @pytest.fixture
 async def hooks(served_api: tuple[Services, str], customer: str) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=f"{served_api[1]}/api/v1/hooks/{customer}", timeout=30) as client:
+    async with httpx.AsyncClient(base_url=f"{served_api[1]}/api/v1/hooks/{customer}", timeout=CLIENT_SECONDS) as client:
         yield client
 
 

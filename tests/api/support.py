@@ -2,13 +2,15 @@
 
 import hashlib
 import hmac
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from pydantic import SecretStr
 
 from activities import load_builtin_registry
@@ -23,6 +25,30 @@ APPROVAL_KEY = "a key of the tests"
 SIGNATURE, TIMESTAMP = "X-Orchestrator-Signature", "X-Orchestrator-Timestamp"
 WAIT = {"type": "wait", "config": {"event": "go"}}
 EVERY_HOUR = {"type": "schedule", "interval_seconds": 3600, "config": {"input": {"from": "schedule"}}}
+CLIENT_SECONDS = 120.0
+"""How long clients of the tests wait for an answer; the requests that wait for a run do so for a minute at most."""
+DEADLINES: dict[str, Any] = {
+    "orchestrator.temporal.client.updates.UPDATE_SECONDS": 90.0,
+    "orchestrator.temporal.client.updates.TAKEN_SECONDS": 80.0,
+    "orchestrator.temporal.bulk.HEARTBEAT_TIMEOUT": timedelta(seconds=90),
+    "orchestrator.temporal.bulk.SHUTDOWN_SECONDS": 90.0,
+    "orchestrator.service.approvals.CONFIRM_SECONDS": 90.0,
+    "orchestrator.service.events.RESPONSE_SECONDS": 90.0,
+    "orchestrator.service.index_writer.FLUSH_SECONDS": 90.0,
+    "orchestrator.service.process_pool.WALL_SECONDS": 300.0,
+    "orchestrator.service.process_pool.WAIT_SECONDS": 300.0,
+    "orchestrator.service.webhooks.handler.TIMEOUT_SECONDS": 90.0,
+}
+"""Deadlines of the service that are meant for production, and that a busy machine misses without any fault."""
+
+
+@contextmanager
+def extend_deadlines() -> Iterator[None]:
+    """Let the service wait for workers, processes and the database for as long as a test does."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in DEADLINES.items():
+            patch.setattr(name, value)
+        yield
 
 
 async def create_workflow(api: httpx.AsyncClient, name: str, trigger: dict[str, Any], **more: Any) -> None:
@@ -107,5 +133,5 @@ class Locked:
     async def client(self, customer: str, *scopes: str, name: str = "a key", **more: Any) -> httpx.AsyncClient:
         _, key = await self.services.keys.create(customer, name, scopes or ("read", "run", "edit"), **more)
         headers = {"authorization": f"Bearer {key}"}
-        client = httpx.AsyncClient(base_url=f"{self.address}{PREFIX}", headers=headers, timeout=30)
+        client = httpx.AsyncClient(base_url=f"{self.address}{PREFIX}", headers=headers, timeout=CLIENT_SECONDS)
         return await self.clients.enter_async_context(client)

@@ -63,6 +63,7 @@ async def test_an_event_reaches_runs_that_begin_to_wait_within_its_time(api: htt
 async def test_an_event_that_is_not_kept_reaches_no_later_run(api: httpx.AsyncClient) -> None:
     await emit(api, 10, keep_seconds=0)
     late = await start_run(api, HEAR_KEY, EDGE, run_input={"order": 10})
+    await wait_for_status(api, late, "waiting")
     witness = await start_run(api, HEAR_KEY, EDGE, run_input={"order": 11})
     await emit(api, 11)
     await wait_for_end(api, witness)
@@ -125,6 +126,7 @@ async def test_an_event_id_is_not_used_again_for_another_event(api: httpx.AsyncC
 
 async def test_events_of_another_customer_reach_nobody(api: httpx.AsyncClient, customer: str) -> None:
     mine = await start_run(api, HEAR_KEY, EDGE, run_input={"order": 30})
+    await wait_for_status(api, mine, "waiting")
     witness = await start_run(api, HEAR_KEY, EDGE, run_input={"order": 31})
     foreign = await api.post(
         "/events", params={"customer_id": f"{customer}-other"}, json={"name": "order.confirmed", "key": {"order": 30}}

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from activities import load_builtin_registry
 from examples.servers import Servers, run_servers
 from orchestrator.temporal.worker import run_worker
-from tests.api.support import APPROVAL_KEY, serve_api, wait_for_end
+from tests.api.support import APPROVAL_KEY, CLIENT_SECONDS, serve_api, wait_for_end
 from tests.example_files import EXAMPLES, load_example
 from tests.temporal.world import World, wait_until
 
@@ -53,7 +53,7 @@ class Office:
         return link
 
     async def decide(self, link: str, approved: str) -> str:
-        async with httpx.AsyncClient(timeout=60) as browser:
+        async with httpx.AsyncClient(timeout=CLIENT_SECONDS) as browser:
             shown = await browser.get(link)
             decided = await browser.post(link, data={"approved": approved, "comment": "fine"})
         assert (shown.status_code, decided.status_code) == (200, 200), decided.text
@@ -81,7 +81,7 @@ async def office(world: World, tmp_path: Path) -> AsyncIterator[Office]:
             }
         )
         await stack.enter_async_context(run_worker(world.client, settings, load_builtin_registry()))
-        api = await stack.enter_async_context(httpx.AsyncClient(base_url=f"{address}/api/v1", timeout=60))
+        api = await stack.enter_async_context(httpx.AsyncClient(base_url=f"{address}/api/v1", timeout=CLIENT_SECONDS))
         yield Office(api, servers)
 
 
@@ -101,12 +101,16 @@ async def test_a_link_in_a_mail_decides_and_no_history_holds_it(office: Office, 
 
 
 async def test_a_silent_manager_is_reminded_in_a_chat_and_then_the_director_decides(office: Office) -> None:
-    run_id = await office.start(patience_seconds=3)
+    run_id = await office.start()
     reminder = await office.find_link(office.list_chat)
+    # Her time would be over before a slow worker has sent the reminder, if it were seconds.
+    over = {"kind": "skip_wait", "node_id": "decision"}
+    answer = await office.api.post(f"/runs/{run_id}/interventions", json=over)
+    assert answer.status_code == 200, answer.text
     link = await office.find_link(lambda: office.list_mails("director@acme.example"))
     await office.decide(link, "false")
     run = await wait_for_end(office.api, run_id)
-    async with httpx.AsyncClient(timeout=60) as browser:
+    async with httpx.AsyncClient(timeout=CLIENT_SECONDS) as browser:
         late = await browser.get(reminder)
 
     assert run["output"] == {"decision": "declined"}

@@ -15,7 +15,7 @@ from api.approval_page import STYLE
 from orchestrator.errors import ServerUnavailable
 from orchestrator.model.approval_links import ApprovalLink
 from orchestrator.service.services import Services
-from tests.api.support import APPROVAL_KEY, start_run, wait_for_end, wait_for_status
+from tests.api.support import APPROVAL_KEY, CLIENT_SECONDS, start_run, wait_for_end, wait_for_status
 from tests.temporal.world import wait_until
 
 pytestmark = pytest.mark.temporal
@@ -49,7 +49,7 @@ def make_path(run_id: str, who: str = ANN, node: str = "decision", path: str = "
 
 @pytest.fixture
 async def pages(served_api: tuple[Services, str]) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=served_api[1], timeout=60) as client:
+    async with httpx.AsyncClient(base_url=served_api[1], timeout=CLIENT_SECONDS) as client:
         yield client
 
 

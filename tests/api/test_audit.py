@@ -14,7 +14,16 @@ from orchestrator.errors import ServerUnavailable
 from orchestrator.service.services import Services
 from orchestrator.store.run_filter import RunFilter
 from orchestrator.temporal.client.runs import PreparedRun, StartedRun
-from tests.api.support import EVERY_HOUR, SET, WAIT, create_active_workflow, serve_api, start_run, wait_for_status
+from tests.api.support import (
+    CLIENT_SECONDS,
+    EVERY_HOUR,
+    SET,
+    WAIT,
+    create_active_workflow,
+    serve_api,
+    start_run,
+    wait_for_status,
+)
 from tests.temporal.world import World, make_definition, wait_until
 
 pytestmark = pytest.mark.temporal
@@ -32,7 +41,7 @@ async def served(world: World, tmp_path: Path) -> AsyncIterator[tuple[Services, 
 
 @pytest.fixture
 async def admin(served: tuple[Services, str]) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=f"{served[1]}{PREFIX}", timeout=30) as client:
+    async with httpx.AsyncClient(base_url=f"{served[1]}{PREFIX}", timeout=CLIENT_SECONDS) as client:
         yield client
 
 
@@ -57,7 +66,7 @@ async def prepare(api: httpx.AsyncClient, world: World) -> dict[str, Any]:
     runs = {name: await start_run(api, {"a": WAIT}, "trigger -> a") for name in ("cancel", "terminate", "send")}
     stuck = await start_run(api, {"ask": ASK}, "trigger -> ask")
     await wait_for_status(api, stuck, "waiting")
-    ended = (await api.post("/runs", params={"wait": 30}, json={"definition": MADE})).json()["id"]
+    ended = (await api.post("/runs", params={"wait": 60}, json={"definition": MADE})).json()["id"]
     moving = await start_run_of_first_version(api)
     key = (await api.post("/keys", json={"name": "first", "customer_id": "acme"})).json()["id"]
     return {
@@ -200,7 +209,7 @@ async def test_every_start_that_has_failed_has_such_entries(
         raise ServerUnavailable("the Temporal server does not answer")
 
     await create_active_workflow(admin, "hourly", EVERY_HOUR)
-    ended = (await admin.post("/runs", params={"wait": 30}, json={"definition": MADE})).json()
+    ended = (await admin.post("/runs", params={"wait": 60}, json={"definition": MADE})).json()
     monkeypatch.setattr(served[0].runs, "start", time_out)
     rerun = await admin.post(f"/runs/{ended['id']}/rerun", json={"from_node": "a"})
     triggered = await admin.post("/workflows/hourly/schedule/trigger")
@@ -223,7 +232,7 @@ async def test_a_customer_reads_its_own_entries_only(served: tuple[Services, str
     await admin.post("/runs", params={"customer_id": "other"}, json={"definition": MADE})
     _, secret = await services.keys.create("acme", "reader", ("read",))
     headers = {"authorization": f"Bearer {secret}"}
-    async with httpx.AsyncClient(base_url=f"{address}{PREFIX}", headers=headers) as reader:
+    async with httpx.AsyncClient(base_url=f"{address}{PREFIX}", headers=headers, timeout=CLIENT_SECONDS) as reader:
         own = (await reader.get("/audit")).json()["items"]
         foreign = await reader.get("/audit", params={"customer_id": "other"})
         chosen = (await reader.get("/audit", params={"operation": "runDefinition"})).json()["items"]

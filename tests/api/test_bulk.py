@@ -13,7 +13,7 @@ from orchestrator.errors import ServerUnavailable
 from orchestrator.service.services import Services
 from orchestrator.store.bulk_jobs import BulkJob
 from orchestrator.store.run_filter import RunFilter
-from tests.api.support import WAIT, Locked, serve_api, start_run, wait_for_end, wait_for_status
+from tests.api.support import CLIENT_SECONDS, WAIT, Locked, serve_api, start_run, wait_for_end, wait_for_status
 from tests.temporal.world import World, make_definition, wait_until
 
 pytestmark = pytest.mark.temporal
@@ -208,7 +208,7 @@ async def test_a_job_continues_in_another_process(
     definition = make_definition({"a": WAIT}, "trigger -> a") | {"id": "many"}
     async with serve_api(world, tmp_path) as (services, address):
         params = {"customer_id": customer}
-        async with httpx.AsyncClient(base_url=f"{address}/api/v1", params=params, timeout=30) as api:
+        async with httpx.AsyncClient(base_url=f"{address}/api/v1", params=params, timeout=CLIENT_SECONDS) as api:
             assert (await api.post("/workflows", json=definition)).status_code == 201
             ids = [(await api.post("/workflows/many/runs")).json()["id"] for _ in range(12)]
         wanted = RunFilter(workflow_id="many")

@@ -71,7 +71,7 @@ def quote(text: str) -> dict[str, Any]:
 
 
 async def run(api: httpx.AsyncClient, workflow_id: str) -> dict[str, Any]:
-    answer = await api.post(f"/workflows/{workflow_id}/runs", params={"wait": 20}, json={})
+    answer = await api.post(f"/workflows/{workflow_id}/runs", params={"wait": 60}, json={})
     assert answer.status_code == 200, answer.text
     document: dict[str, Any] = answer.json()
     assert document["status"] == "completed"
@@ -90,7 +90,7 @@ async def test_a_run_takes_the_latest_version_when_it_starts(api: httpx.AsyncCli
     first = await run(api, "live")
     await publish(api, "rate", quote("second"), "second")
     second, kept = await run(api, "live"), await run(api, "kept")
-    again = (await api.post(f"/runs/{first['id']}/rerun", params={"wait": 20}, json={"from_node": "ask"})).json()
+    again = (await api.post(f"/runs/{first['id']}/rerun", params={"wait": 60}, json={"from_node": "ask"})).json()
     (version,) = (await api.get("/workflows/live/versions")).json()["items"]
 
     assert [read_quote(document) for document in (first, second, kept)] == ["first", "second", "first"]

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 import httpx
@@ -13,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from api import connections
 from api.connections import ConnectionLimits
 from api.serve import _run_server, bind
 
@@ -21,16 +23,52 @@ CLOSED = b""
 REQUEST = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 6\r\n"
 
 
+class Clock:
+    """The clock of the limits, which a test moves on: connections are still checked in real time."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.reads = 0
+
+    def monotonic(self) -> float:
+        self.reads += 1
+        return self.now
+
+    async def pass_checked(self, seconds: float) -> None:
+        """Let time pass, and wait until the connection has been checked."""
+        self.now += seconds
+        reads = self.reads
+        async with asyncio.timeout(SECONDS):
+            while self.reads == reads:
+                await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(connections, "time", clock)
+    return clock
+
+
+@dataclass
+class Gate:
+    """Holds the requests of `/wait` until it is opened."""
+
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    opened: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 @asynccontextmanager
-async def serve(limits: ConnectionLimits) -> AsyncIterator[tuple[str, asyncio.Event]]:
-    """Serve what repeats bodies; `/healthz` answers at once, `/wait` answers when the event is set."""
-    event = asyncio.Event()
+async def serve(limits: ConnectionLimits) -> AsyncIterator[tuple[str, Gate]]:
+    """Serve what repeats bodies; `/healthz` answers at once, `/wait` answers when the gate is open."""
+    gate = Gate()
 
     async def repeat(request: Request) -> Response:
         return Response(await request.body())
 
     async def wait(request: Request) -> Response:
-        await event.wait()
+        gate.reached.set()
+        await gate.opened.wait()
         return PlainTextResponse("done")
 
     async def answer(request: Request) -> Response:
@@ -39,7 +77,7 @@ async def serve(limits: ConnectionLimits) -> AsyncIterator[tuple[str, asyncio.Ev
     routes = [Route("/", repeat, methods=["POST"]), Route("/wait", wait), Route("/healthz", answer)]
     app = Starlette(routes=routes)
     async with _run_server(app, bind("127.0.0.1", 0), limits=limits) as address:
-        yield address, event
+        yield address, gate
 
 
 @asynccontextmanager
@@ -90,49 +128,59 @@ async def test_a_client_that_sends_a_byte_now_and_then_is_dropped() -> None:
         assert reading.result() == CLOSED
 
 
-async def test_the_second_request_of_a_connection_has_a_time_limit_too() -> None:
-    limits = ConnectionLimits(receive_seconds=0.5)
-    async with serve(limits) as (address, _), connect(address) as (reader, writer):
+async def test_the_second_request_of_a_connection_has_a_time_limit_too(clock: Clock) -> None:
+    limits = ConnectionLimits(receive_seconds=0.2)
+    async with serve(limits) as (address, _), connect(address) as (reader, writer), asyncio.timeout(SECONDS):
         writer.write(REQUEST + b"\r\nabcdef" + REQUEST)
-        received = await read_all(reader)
+        received = await reader.readuntil(b"\r\n\r\nabcdef")
+        clock.now += 10.0
+        rest = await read_all(reader)
 
-    assert received.endswith(b"\r\n\r\nabcdef")
-    assert received.count(b"HTTP/1.1 200") == 1
+    assert (received.count(b"HTTP/1.1 200"), rest) == (1, CLOSED)
 
 
-async def test_a_client_that_sends_fast_enough_may_take_longer() -> None:
-    limits = ConnectionLimits(receive_seconds=1.5, bytes_per_second=1)
-    async with serve(limits) as (address, _), connect(address) as (reader, writer):
-        writer.write(REQUEST + b"Connection: close\r\n\r\n")
+HEADERS = REQUEST + b"Connection: close\r\nExpect: 100-continue\r\n\r\n"
+"""Headers after which the server says that it has them: 96 bytes, which extend the time by 0.096 s."""
+
+
+async def test_a_client_that_sends_fast_enough_may_take_longer(clock: Clock) -> None:
+    limits = ConnectionLimits(receive_seconds=0.1, bytes_per_second=1_000)
+    async with serve(limits) as (address, _), connect(address) as (reader, writer), asyncio.timeout(SECONDS):
+        writer.write(HEADERS)
+        await reader.readuntil(b"100 Continue\r\n\r\n")
         for letter in (b"a", b"b", b"c", b"d", b"e", b"f"):
-            await asyncio.sleep(0.3)
+            await clock.pass_checked(0.03)  # 0.18 s in all
             writer.write(letter)
         received = await read_all(reader)
 
     assert received.endswith(b"abcdef")
 
 
-async def test_the_first_bytes_of_a_later_request_extend_its_time() -> None:
+async def test_the_first_bytes_of_a_later_request_extend_its_time(clock: Clock) -> None:
     """They were counted before the request began, which set the count to zero."""
-    limits = ConnectionLimits(receive_seconds=0.5, bytes_per_second=1)
+    limits = ConnectionLimits(receive_seconds=0.1, bytes_per_second=1_000)
     async with serve(limits) as (address, _), connect(address) as (reader, writer), asyncio.timeout(SECONDS):
         writer.write(REQUEST + b"\r\nabcdef")
         await reader.readuntil(b"\r\n\r\nabcdef")
-        writer.write(REQUEST + b"Connection: close\r\n\r\n")
-        await asyncio.sleep(1.0)
+        writer.write(HEADERS)
+        await reader.readuntil(b"100 Continue\r\n\r\n")
+        await clock.pass_checked(0.18)
         writer.write(b"ghijkl")
         received = await read_all(reader)
 
     assert received.endswith(b"ghijkl")
 
 
-async def test_a_response_may_take_longer_than_its_request() -> None:
-    limits = ConnectionLimits(receive_seconds=0.5)
-    async with serve(limits) as (address, event), httpx.AsyncClient(timeout=SECONDS) as client:
+async def test_a_response_may_take_longer_than_its_request(clock: Clock) -> None:
+    limits = ConnectionLimits(receive_seconds=0.1)
+    async with serve(limits) as (address, gate), httpx.AsyncClient(timeout=SECONDS) as client:
         waiting = asyncio.create_task(client.get(f"{address}/wait"))
+        async with asyncio.timeout(SECONDS):
+            await gate.reached.wait()
+        clock.now += 10.0
         with pytest.raises(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(waiting), 1.0)
-        event.set()
+            await asyncio.wait_for(asyncio.shield(waiting), 0.5)
+        gate.opened.set()
 
         assert (await waiting).text == "done"
 
@@ -219,13 +267,13 @@ async def test_a_connection_is_idle_since_its_last_response() -> None:
 @pytest.mark.thorough
 async def test_a_thousand_idle_connections_do_not_stop_service() -> None:
     limits = ConnectionLimits(max_connections=50, receive_seconds=600)
-    async with serve(limits) as (address, event), AsyncExitStack() as stack:
+    async with serve(limits) as (address, gate), AsyncExitStack() as stack:
         client = await stack.enter_async_context(httpx.AsyncClient(timeout=SECONDS))
         pending = asyncio.create_task(client.get(f"{address}/wait"))
         await client.post(address, content=b"here")
         idle = [await stack.enter_async_context(connect(address)) for _ in range(1_000)]
         answer = await client.post(address, content=b"still")
-        event.set()
+        gate.opened.set()
 
         assert answer.text == "still"
         assert (await pending).text == "done", "a connection with a request in progress is not dropped"

@@ -20,7 +20,7 @@ from orchestrator.model.permissions import describe_missing_secret
 from orchestrator.service.services import Services
 from orchestrator.settings import SqlConnection
 from orchestrator.temporal.worker import run_worker
-from tests.api.support import SIGNATURE, make_hook, serve_api, sign, wait_for_end
+from tests.api.support import CLIENT_SECONDS, SIGNATURE, make_hook, serve_api, sign, wait_for_end
 from tests.temporal.world import World, make_definition
 
 pytestmark = pytest.mark.temporal
@@ -66,7 +66,7 @@ async def apart(world: World, tmp_path: Path) -> AsyncIterator[Apart]:
         for customer in ("north", "south"):
             _, key = await services.keys.create(customer, "a key", ("read", "run", "edit"))
             headers = {"authorization": f"Bearer {key}"}
-            client = httpx.AsyncClient(base_url=f"{address}{PREFIX}", headers=headers, timeout=30)
+            client = httpx.AsyncClient(base_url=f"{address}{PREFIX}", headers=headers, timeout=CLIENT_SECONDS)
             clients.append(await stack.enter_async_context(client))
         yield Apart(services, *clients)
 

@@ -8,13 +8,14 @@ import pytest
 
 from api.docs_page import FILES
 from orchestrator.service.services import Services
+from tests.api.support import CLIENT_SECONDS
 
 pytestmark = pytest.mark.temporal
 
 
 @pytest.fixture
 async def site(served_api: tuple[Services, str]) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=served_api[1]) as client:
+    async with httpx.AsyncClient(base_url=served_api[1], timeout=CLIENT_SECONDS) as client:
         yield client
 
 

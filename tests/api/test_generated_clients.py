@@ -18,14 +18,14 @@ import pytest
 
 from api.app import PREFIX
 from tests.api.clients.calls import CALLS, Call
-from tests.api.support import serve_api
+from tests.api.support import CLIENT_SECONDS, serve_api
 from tests.temporal.world import World
 
 pytestmark = [pytest.mark.temporal, pytest.mark.slow, pytest.mark.process]
 FILES = Path(__file__).with_name("clients")
 SECONDS = 300
 """For one program: the generators and compilers of a loaded machine."""
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 150
 TYPESCRIPT = ("calls.ts", "package.json", "package-lock.json", "tsconfig.json")
 
 
@@ -56,7 +56,7 @@ async def description(address: tuple[str, str], tmp_path_factory: pytest.TempPat
     """The file of the description, as a user downloads it."""
     url, key = address
     file = tmp_path_factory.mktemp("description") / "openapi.json"
-    async with httpx.AsyncClient(headers={"authorization": f"Bearer {key}"}) as client:
+    async with httpx.AsyncClient(headers={"authorization": f"Bearer {key}"}, timeout=CLIENT_SECONDS) as client:
         file.write_bytes((await client.get(f"{url}{PREFIX}/openapi.json")).raise_for_status().content)
     return file
 
@@ -153,7 +153,9 @@ async def test_a_generated_python_client_calls_every_operation(
     operations = list_operations(description)
     with import_from(python_client[0]) as package:
         url, key = address
-        async with package.AuthenticatedClient(base_url=url, token=key, timeout=httpx.Timeout(60)) as client:
+        async with package.AuthenticatedClient(
+            base_url=url, token=key, timeout=httpx.Timeout(CLIENT_SECONDS)
+        ) as client:
             for call in CALLS:
                 module = find_module(package, call.operation)
                 answer = await send(module, client, call, kept)

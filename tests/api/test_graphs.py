@@ -202,7 +202,7 @@ async def test_the_edges_that_the_last_runs_took_are_counted(api: httpx.AsyncCli
     path = "/workflows/fork/versions/1/edges"
     assert (await api.get(path)).json() == {"runs": 0, "edges": []}
     for amount in (1, 2, 50):
-        answer = await api.post("/workflows/fork/runs", params={"wait": 30}, json={"input": {"amount": amount}})
+        answer = await api.post("/workflows/fork/runs", params={"wait": 60}, json={"input": {"amount": amount}})
         assert answer.json()["status"] == "completed"
 
     async def count() -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from activities import load_builtin_registry
 from activities.resources import Resources
 from activities.runtime import run_action
 from orchestrator.settings import Settings
-from tests.api.support import serve_api
+from tests.api.support import CLIENT_SECONDS, serve_api
 from tests.temporal.world import World, make_definition
 
 pytestmark = pytest.mark.temporal
@@ -47,7 +47,9 @@ async def test_validate_activate_and_the_step_say_the_same(
 
     async with (
         serve_api(world, tmp_path, secrets_file=secrets_file) as (_, address),
-        httpx.AsyncClient(base_url=f"{address}/api/v1", params={"customer_id": customer}, timeout=30) as api,
+        httpx.AsyncClient(
+            base_url=f"{address}/api/v1", params={"customer_id": customer}, timeout=CLIENT_SECONDS
+        ) as api,
     ):
         validated = (await api.post("/workflows/validate", json=definition)).json()
         created = await api.post("/workflows", json=definition)

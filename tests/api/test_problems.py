@@ -14,7 +14,7 @@ from api.problem_types import PROBLEM_TYPES
 from orchestrator.errors import OrchestratorError
 from orchestrator.service.services import Services
 from orchestrator.store.database import StoreUnavailable, ValueRefused
-from tests.api.support import SET, WAIT, create_workflow, serve_api
+from tests.api.support import CLIENT_SECONDS, SET, WAIT, create_workflow, serve_api
 from tests.temporal.world import World, make_definition, wait_until
 
 pytestmark = pytest.mark.temporal
@@ -45,7 +45,7 @@ async def test_an_internal_error_is_reported_and_logged_and_the_connection_stays
     connection[1].close()
 
     assert (status, body["code"], after) == (500, "internal", 200)
-    (record,) = caplog.records
+    (record,) = [each for each in caplog.records if each.name.startswith("api.")]
     assert record.exc_info is not None
     assert isinstance(record.exc_info[1], ZeroDivisionError)
 
@@ -92,9 +92,12 @@ async def test_the_success_rate_is_0_before_the_first_run(api: httpx.AsyncClient
     assert (await api.get("/workflows/w/stats")).json()["success_rate"] == 0
 
 
-async def test_a_request_that_waits_is_answered_when_the_process_stops(world: World, tmp_path: Path) -> None:
+async def test_a_request_that_waits_is_answered_when_the_process_stops(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """It was answered by a plain 500, so that the client started the run again."""
-    async with httpx.AsyncClient(timeout=30) as client:
+    monkeypatch.setattr("api.serve.GRACE_SECONDS", 60)
+    async with httpx.AsyncClient(timeout=CLIENT_SECONDS) as client:
         async with serve_api(world, tmp_path) as (services, address):
             body = {"definition": make_definition({"a": WAIT}, "trigger -> a")}
             waiting = asyncio.create_task(client.post(f"{address}/api/v1/runs?wait=60", json=body))
@@ -124,7 +127,7 @@ async def test_an_outage_shows_no_address(
 
 
 async def test_the_type_of_a_problem_leads_to_its_page(served_api: tuple[Services, str]) -> None:
-    async with httpx.AsyncClient(base_url=served_api[1]) as client:
+    async with httpx.AsyncClient(base_url=served_api[1], timeout=CLIENT_SECONDS) as client:
         problem = await client.get("/api/v1/runs/none")
         page = await client.get(problem.json()["type"])
         listed = await client.get("/problems")

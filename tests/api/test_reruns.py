@@ -33,7 +33,7 @@ def put(**variables: Any) -> dict[str, Any]:
 
 async def rerun(api: httpx.AsyncClient, run_id: str, **body: Any) -> dict[str, Any]:
     """Rerun a run and wait for its end."""
-    answer = await api.post(f"/runs/{run_id}/rerun", params={"wait": 20}, json=body)
+    answer = await api.post(f"/runs/{run_id}/rerun", params={"wait": 60}, json=body)
     assert answer.status_code == 200, answer.text
     found: dict[str, Any] = answer.json()
     return found

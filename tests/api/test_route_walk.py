@@ -9,7 +9,7 @@ from fastapi.routing import iter_route_contexts
 
 from api.app import PREFIX, create_app
 from orchestrator.service.services import Services
-from tests.api.support import Locked
+from tests.api.support import Locked, wait_for_status
 from tests.temporal.world import make_definition, wait_until
 
 pytestmark = pytest.mark.temporal
@@ -63,6 +63,7 @@ async def foreign(locked: Locked) -> Foreign:
     await owner.post("/workflows", json=MADE | {"id": "theirs", "trigger": EVENT})
     await owner.post("/workflows/theirs/activate")
     run_id = (await owner.post("/workflows/theirs/runs", headers={"idempotency-key": "k"})).json()["id"]
+    await wait_for_status(owner, run_id, "waiting")  # its document changes until then
     delivery = (await owner.post("/events", json={"id": "e1", "name": "order.paid"})).json()
     harmless = {"operation": "resume", "filter": {"workflow_id": "theirs"}}  # no run is paused
 

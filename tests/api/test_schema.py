@@ -17,11 +17,12 @@ from api.examples import RESPONSES
 from orchestrator.model.definition import build_definition_schema
 from orchestrator.service.services import Services
 from tests.api.support import serve_api
+from tests.scale import scale
 from tests.temporal.world import World
 
 pytestmark = pytest.mark.temporal
 CONFIG = Path(__file__).with_name("schemathesis.toml")
-SECONDS = 60
+SECONDS = scale(30)
 
 
 @pytest.fixture(scope="module")
@@ -193,13 +194,13 @@ async def test_schemathesis_finds_nothing(world: World, tmp_path: Path) -> None:
         process = await asyncio.create_subprocess_exec(
             *(Path(sys.executable).with_name("schemathesis"), "--config-file", CONFIG),
             *("run", f"{address}{PREFIX}/openapi.json", "--header", f"Authorization: Bearer {key}"),
-            *("--generation-deterministic", "--request-timeout", "30"),
+            *("--generation-deterministic", "--request-timeout", "120"),
             *("--max-time", str(SECONDS), "--no-color"),
             cwd=tmp_path,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        output, _ = await asyncio.wait_for(process.communicate(), 4 * SECONDS)
+        output, _ = await asyncio.wait_for(process.communicate(), SECONDS + 300)
 
     assert process.returncode == 0, output.decode()[-8000:]
 

@@ -22,9 +22,9 @@ async def test_an_ad_hoc_definition_has_a_valid_id(api: httpx.AsyncClient, name:
 
 async def test_an_unpublished_run_has_version_0_and_is_not_counted(api: httpx.AsyncClient) -> None:
     await create_workflow(api, "w", {"type": "manual"})
-    draft = (await api.post("/workflows/w/runs", params={"wait": 20})).json()
+    draft = (await api.post("/workflows/w/runs", params={"wait": 60})).json()
     definition = make_definition(SET, "trigger -> a") | {"id": "w", "version": 2**40}
-    unkept = (await api.post("/runs", json={"definition": definition}, params={"wait": 20})).json()
+    unkept = (await api.post("/runs", json={"definition": definition}, params={"wait": 60})).json()
 
     assert [run["workflow_version"] for run in (draft, unkept)] == [0, 0]
 

@@ -8,6 +8,9 @@ import pytest
 from api.streams import follow_while
 from orchestrator.store.database import StoreUnavailable
 
+LATER = 3600.0
+"""Seconds until a check that is never due in a test."""
+
 
 async def count(number: int, closed: list[bool], *, hang: bool = False) -> AsyncIterator[int]:
     try:
@@ -20,19 +23,33 @@ async def count(number: int, closed: list[bool], *, hang: bool = False) -> Async
         closed.append(True)
 
 
-def admit(times: int) -> Callable[[], Awaitable[bool]]:
-    checks = iter([True] * times)
+async def refuse() -> bool:
+    return False
+
+
+def admit_until(items: list[int], number: int, *more: bool | Exception) -> Callable[[], Awaitable[bool]]:
+    """Return a check that admits until a number of items has come, however often it is due; then these answers count.
+
+    After them, nobody is admitted.
+    """
+    answers = iter(more)
 
     async def check() -> bool:
-        return next(checks, False)
+        answer = True if len(items) < number else next(answers, False)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     return check
 
 
 async def test_a_stream_in_which_nothing_happens_ends_with_its_key() -> None:
     closed: list[bool] = []
+    items: list[int] = []
+    check = admit_until(items, 3, True, True)
     async with asyncio.timeout(60):
-        items = [item async for item in follow_while(count(3, closed, hang=True), admit(2), seconds=0.01)]
+        async for item in follow_while(count(3, closed, hang=True), check, seconds=0.01):
+            items.append(item)
 
     assert (items, closed) == ([0, 1, 2], [True])
 
@@ -41,7 +58,7 @@ async def test_a_stream_of_many_events_ends_with_its_key() -> None:
     closed: list[bool] = []
     items = []
     async with asyncio.timeout(60):
-        async for item in follow_while(count(1_000_000_000, closed), admit(0), seconds=0.01):
+        async for item in follow_while(count(1_000_000_000, closed), refuse, seconds=0.01):
             items.append(item)
 
     assert closed == [True]
@@ -50,24 +67,29 @@ async def test_a_stream_of_many_events_ends_with_its_key() -> None:
 async def test_a_stream_ends_by_itself() -> None:
     closed: list[bool] = []
 
-    assert [item async for item in follow_while(count(3, closed), admit(0), seconds=60)] == [0, 1, 2]
+    assert [item async for item in follow_while(count(3, closed), refuse, seconds=LATER)] == [0, 1, 2]
     assert closed == [True]
 
 
 async def test_a_database_that_does_not_answer_ends_no_stream() -> None:
-    answers = iter([StoreUnavailable(), StoreUnavailable()])
+    items: list[int] = []
+    failures = [StoreUnavailable(), StoreUnavailable()]
+    raised: list[Exception] = []
+    check = admit_until(items, 3, *failures)
 
-    async def check() -> bool:
-        failure = next(answers, None)
-        if failure is not None:
-            raise failure
-        return False
+    async def check_and_record() -> bool:
+        try:
+            return await check()
+        except StoreUnavailable as error:
+            raised.append(error)
+            raise
 
     async with asyncio.timeout(60):
-        items = [item async for item in follow_while(count(3, [], hang=True), check, seconds=0.01)]
+        async for item in follow_while(count(3, [], hang=True), check_and_record, seconds=0.01):
+            items.append(item)
 
     assert items == [0, 1, 2]
-    assert next(answers, None) is None, "it was asked again"
+    assert raised == failures, "it was asked again"
 
 
 async def test_a_stream_that_fails_raises_its_error() -> None:
@@ -76,4 +98,4 @@ async def test_a_stream_that_fails_raises_its_error() -> None:
         raise LookupError
 
     with pytest.raises(LookupError):
-        _ = [item async for item in follow_while(fail(), admit(0), seconds=60)]
+        _ = [item async for item in follow_while(fail(), refuse, seconds=LATER)]

@@ -13,7 +13,7 @@ import pytest
 from api.temporal_page import create_temporal_page
 from orchestrator.temporal.devserver import DevServer
 from orchestrator.temporal.payload_store.codec import decode_payloads
-from tests.api.support import serve_api
+from tests.api.support import CLIENT_SECONDS, serve_api
 from tests.temporal.world import World, make_plan
 
 pytestmark = pytest.mark.temporal
@@ -94,7 +94,10 @@ async def test_a_page_of_another_origin_reads_nothing(large: World, page: httpx.
 
 async def test_the_codec_of_the_api_is_for_keys_to_all_customers(large: World, tmp_path: Path) -> None:
     stored = await read_first_payload(large)
-    async with serve_api(large, tmp_path) as (services, address), httpx.AsyncClient(base_url=address) as client:
+    async with (
+        serve_api(large, tmp_path) as (services, address),
+        httpx.AsyncClient(base_url=address, timeout=CLIENT_SECONDS) as client,
+    ):
         _, for_all = await services.keys.create(None, "all", ("read",))
         _, of_one = await services.keys.create("acme", "acme", ("admin",))
         allowed, refused = [

@@ -82,11 +82,11 @@ async def test_publishing_creates_the_next_version_of_the_edited_draft(api: http
     edited = await api.put("/workflows/greeting", json=make_greeting("Good day"))
     assert (edited.json()["version"], edited.json()["edited"]) == (1, True)
 
-    before = await api.post("/workflows/greeting/runs", params={"wait": 20}, json={"input": {"name": "Ada"}})
+    before = await api.post("/workflows/greeting/runs", params={"wait": 60}, json={"input": {"name": "Ada"}})
     published = await api.post("/workflows/greeting/activate")
-    after = await api.post("/workflows/greeting/runs", params={"wait": 20}, json={"input": {"name": "Ada"}})
+    after = await api.post("/workflows/greeting/runs", params={"wait": 60}, json={"input": {"name": "Ada"}})
     older = await api.post(
-        "/workflows/greeting/runs", params={"wait": 20}, json={"input": {"name": "Ada"}, "version": 1}
+        "/workflows/greeting/runs", params={"wait": 60}, json={"input": {"name": "Ada"}, "version": 1}
     )
 
     assert [run.json()["output"]["text"] for run in (before, after, older)] == [
@@ -203,7 +203,7 @@ async def test_if_match_accepts_etags_as_proxies_rewrite_them(
 
 async def test_a_draft_can_be_tried_and_an_archived_workflow_cannot(api: httpx.AsyncClient) -> None:
     await store_workflow(api)
-    tried = await api.post("/workflows/greeting/runs", params={"wait": 20}, json={"input": {"name": "Ada"}})
+    tried = await api.post("/workflows/greeting/runs", params={"wait": 60}, json={"input": {"name": "Ada"}})
     assert tried.json()["output"] == {"text": "Hello Ada"}
 
     assert (await api.post("/workflows/greeting/pause")).status_code == 409
@@ -291,8 +291,9 @@ FEW = 5
 """Turns of the loop before and after a call that blocks it."""
 
 
-async def test_validation_does_not_block_the_event_loop(services: Services) -> None:
-    """Checking 9,000 nodes takes about a second."""
+async def test_validation_does_not_block_the_event_loop(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checking 9,000 nodes takes about a second, and several of the processor time of a busy machine."""
+    monkeypatch.setattr(services.plans.pool, "cpu_seconds", 60)
     assert await count_loop_turns(services.plans.check("anybody", make_row(9_000))) > FEW
 
 
@@ -311,7 +312,7 @@ async def test_statistics_count_runs(api: httpx.AsyncClient, services: Services)
     await api.post("/workflows/greeting/activate")
     run_ids = []
     for how in ("well", "well", "ill"):
-        run = await api.post("/workflows/greeting/runs", params={"wait": 20}, json={"input": {"how": how}})
+        run = await api.post("/workflows/greeting/runs", params={"wait": 60}, json={"input": {"how": how}})
         run_ids.append(run.json()["id"])
 
     async def read_statistics() -> Any:
@@ -344,7 +345,7 @@ async def test_workflows_call_stored_workflows(api: httpx.AsyncClient) -> None:
     await store_workflow(api)
     await store_workflow(api, caller)
 
-    ran = await api.post("/workflows/caller/runs", params={"wait": 20})
+    ran = await api.post("/workflows/caller/runs", params={"wait": 60})
 
     assert ran.json()["output"] == {"text": "Hello Bo"}
 
@@ -375,7 +376,7 @@ async def test_each_call_runs_the_version_that_it_names(api: httpx.AsyncClient) 
         "outer", newest=newest, first=first, second=first | {"version": 2}, middle={"workflow_id": "middle"}
     )
 
-    ran = await api.post("/runs", params={"wait": 20}, json={"definition": outer})
+    ran = await api.post("/runs", params={"wait": 60}, json={"definition": outer})
 
     output = ran.json()["output"]
     texts = {name: each["text"].split()[0] for name, each in output.items() if name != "middle"}
@@ -395,7 +396,7 @@ async def test_values_that_python_considers_equal_are_different_versions(api: ht
     await api.put("/workflows/greeting", json=definition)
 
     assert (await api.post("/workflows/greeting/activate")).json()["version"] == 2
-    ran = await api.post("/workflows/greeting/runs", params={"wait": 20})
+    ran = await api.post("/workflows/greeting/runs", params={"wait": 60})
     assert ran.json()["output"]["paid"] is True
 
 
@@ -461,7 +462,7 @@ async def test_definitions_that_call_each_other_are_checked_together(api: httpx.
     broken = make_definition(SET, "trigger -> b") | {"id": "broken"}
     alone = (await api.post("/workflows/validate", json=caller)).json()
     together = (await api.post("/workflows/validate-all", json={"workflows": [caller, callee, broken]})).json()
-    run = await api.post("/runs", json={"definition": caller, "callees": [callee]}, params={"wait": 30})
+    run = await api.post("/runs", json={"definition": caller, "callees": [callee]}, params={"wait": 60})
 
     assert alone["valid"] is False
     assert [each["valid"] for each in together["results"]] == [True, True, False]

@@ -35,7 +35,7 @@ async def test_a_call_that_takes_too_long_is_stopped() -> None:
 
 async def test_an_idle_process_that_was_killed_is_replaced() -> None:
     """The next call was refused as too costly."""
-    pool = ProcessPool(1)
+    pool = ProcessPool(1, cpu_seconds=600)
     os.kill(await pool.call("acme", os.getpid), signal.SIGKILL)
 
     assert await pool.call("acme", sum, [1, 2]) == 3
@@ -54,7 +54,7 @@ async def test_several_processes_that_have_died_unseen_are_replaced(monkeypatch:
 
     monkeypatch.setattr(to_process, "run_sync", run_sync)
 
-    assert await ProcessPool(3).call("acme", sum, [1, 2]) == 3
+    assert await ProcessPool(3, cpu_seconds=600).call("acme", sum, [1, 2]) == 3
 
 
 OWN_ACTIONS = """
@@ -134,7 +134,7 @@ def test_a_hard_limit_of_the_system_is_kept() -> None:
 
 
 async def test_a_costly_call_of_one_customer_keeps_no_other_waiting() -> None:
-    pool = ProcessPool(2, cpu_seconds=60)
+    pool = ProcessPool(2, cpu_seconds=600)
     costly = [asyncio.create_task(pool.call("acme", sum, ENDLESS)) for _ in range(3)]
     await asyncio.sleep(0)
 

@@ -3,7 +3,10 @@
 import asyncio
 import time
 
+import pytest
+
 from orchestrator.errors import ServerUnavailable
+from orchestrator.service import readiness as module
 from orchestrator.service.readiness import Readiness
 
 
@@ -39,15 +42,29 @@ async def test_a_system_that_does_not_answer_is_not_waited_for() -> None:
     assert time.monotonic() - before < 30
 
 
-async def test_strangers_cause_one_check_a_second() -> None:
-    checks = 0
+class Clock:
+    """A clock that a test sets."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+async def test_strangers_cause_one_check_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, checks = Clock(), 0
+    monkeypatch.setattr(module, "time", clock)
 
     async def count_check() -> None:
         nonlocal checks
         checks += 1
 
     readiness = Readiness({"database": count_check})
-    for _ in range(20):
-        await readiness.check()
+    counts = []
+    for clock.now in (100.0, 100.9, 101.1, 102.0, 102.2):
+        for _ in range(20):
+            await readiness.check()
+        counts.append(checks)
 
-    assert checks == 1
+    assert counts == [1, 1, 2, 2, 3]

@@ -15,7 +15,7 @@ from api.app import PREFIX
 from orchestrator.model.run import RunSummary
 from orchestrator.service.services import Services
 from orchestrator.service.stuck import MIN_RUNS, Stuck
-from tests.api.support import WAIT, serve_api, wait_for_status
+from tests.api.support import CLIENT_SECONDS, WAIT, serve_api, wait_for_status
 from tests.temporal.test_failing_tasks import BrokenWorkflow
 from tests.temporal.world import NONE, World, make_definition, make_plan, wait_until
 
@@ -40,7 +40,7 @@ async def api(served: tuple[Services, str], world: World) -> AsyncIterator[httpx
     """A client that acts for a new customer."""
     customer, _ = world.script()
     params = {"customer_id": customer}
-    async with httpx.AsyncClient(base_url=f"{served[1]}{PREFIX}", params=params, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=f"{served[1]}{PREFIX}", params=params, timeout=CLIENT_SECONDS) as client:
         yield client
 
 
@@ -49,7 +49,7 @@ async def find(services: Services, customer: str, kind: str) -> Stuck:
         stuck = await services.stuck.find(customer)
         return stuck if getattr(stuck, kind) else None
 
-    found: Stuck = await wait_until(look, 120)  # ten times what is usual here, on a busy machine
+    found: Stuck = await wait_until(look, 300)  # on a busy machine, the usual time is long, and this several times it
     return found
 
 
@@ -112,7 +112,7 @@ async def test_what_takes_far_longer_than_usual_is_stuck(
         await api.post("/workflows", json=make_definition({"call": call}, "trigger -> call") | {"id": "w"})
     ).is_success
     assert (await api.post("/workflows/w/activate")).is_success
-    before = await asyncio.gather(*(api.post("/workflows/w/runs", params={"wait": 30}) for _ in range(MIN_RUNS)))
+    before = await asyncio.gather(*(api.post("/workflows/w/runs", params={"wait": 60}) for _ in range(MIN_RUNS)))
     assert {answer.json()["status"] for answer in before} == {"completed"}
     script.gates["call"] = asyncio.Event()
     slow = (await api.post("/workflows/w/runs")).json()["id"]

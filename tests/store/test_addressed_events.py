@@ -10,7 +10,7 @@ from orchestrator.store.database import Database
 from orchestrator.store.run_index import RunIndex
 
 NOW = datetime.now(UTC)
-LATER = NOW + timedelta(hours=1)
+LATER = NOW + timedelta(days=1)  # a test may run long after its module is read
 
 
 def make_event(name: str, customer_id: str = "acme", expires_at: datetime = LATER) -> AddressedEvent:

@@ -82,7 +82,10 @@ async def test_the_deliveries_of_one_workflow_are_those_that_start_it(ledger: De
     assert {each.id for each in listed} == {"both", "by-hand"}
 
 
-async def test_pending_deliveries_are_due_until_they_are_settled(ledger: Deliveries) -> None:
+async def test_pending_deliveries_are_due_until_they_are_settled(
+    ledger: Deliveries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.store.deliveries.CLAIM_TIMEOUT", timedelta(hours=1))
     await ledger.accept(make_delivery("old", "a", "b"), None)
     await ledger.accept(make_delivery("new", "a", received_at=NOW + timedelta(hours=1)), None)
     await ledger.accept(make_delivery("by hand", "a", kind="start"), None)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from sqlalchemy import select, text, update
 
+from orchestrator.store import leases as module
 from orchestrator.store.database import Database, create_database
 from orchestrator.store.leases import LeaseLost, Leases
 from orchestrator.store.tables import leases
@@ -18,41 +19,65 @@ class Work:
 
     def __init__(self) -> None:
         self.is_running = False
+        self.begun = asyncio.Event()
 
     async def run(self) -> None:
         self.is_running = True
+        self.begun.set()
         try:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         finally:
             self.is_running = False
 
 
+SECONDS = 120.0
+"""How long a lease lasts that must not expire in a test, and how long anything may take."""
+
+
+@pytest.fixture
+def _renewed_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Renew long leases several times in a second."""
+    monkeypatch.setattr(module, "RENEWALS", SECONDS / 0.2)
+
+
+async def read_end(database: Database) -> datetime:
+    """Return when the lease expires."""
+    async with database.read_transaction() as connection:
+        end = await connection.scalar(select(leases.c.until))
+    assert end is not None
+    return end
+
+
+@pytest.mark.usefixtures("_renewed_often")
 async def test_work_ends_when_another_process_has_the_lease(database: Database) -> None:
     work, holder = Work(), Leases(database, "a")
-    task = asyncio.create_task(holder.run_while_held("index", 4.5, work.run))
-    while not work.is_running:
-        await asyncio.sleep(0.01)
+    task = asyncio.create_task(holder.run_while_held("index", SECONDS, work.run))
+    await work.begun.wait()
 
-    assert await Leases(database, "b").run_while_held("index", 4.5, work.run) is False
+    assert await Leases(database, "b").run_while_held("index", SECONDS, work.run) is False
 
     async with database.write_transaction() as connection:
         await connection.execute(update(leases).values(holder="b"))
-    with pytest.raises(LeaseLost):
-        await task
+    async with asyncio.timeout(SECONDS):
+        with pytest.raises(LeaseLost):
+            await task
     assert not work.is_running
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("_renewed_often")
 async def test_a_lease_is_renewed_while_the_work_lasts(database: Database) -> None:
     """A long comparison of schedules outlasted its lease, and another process began one beside it."""
     holder = Leases(database, "a")
 
     async def work() -> None:
-        for _ in range(8):
-            await asyncio.sleep(0.5)
-            assert not await Leases(database, "b").acquire("index", 3.0)
+        for _ in range(4):
+            end = await read_end(database)
+            while await read_end(database) <= end:
+                await asyncio.sleep(0.01)
+            assert not await Leases(database, "b").acquire("index", SECONDS)
 
-    assert await holder.run_while_held("index", 3.0, work)
+    async with asyncio.timeout(SECONDS):
+        assert await holder.run_while_held("index", SECONDS, work)
 
 
 @pytest.mark.postgresql
@@ -65,11 +90,10 @@ async def test_work_ends_when_the_database_does_not_answer(postgres: str) -> Non
         await database.migrate()
         work = Work()
         task = asyncio.create_task(Leases(database, "a").run_while_held("index", 1.5, work.run))
-        while not work.is_running:
-            await asyncio.sleep(0.01)
+        await work.begun.wait()
         proxy.freeze()
 
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(SECONDS):
             with pytest.raises(LeaseLost):
                 await task
         assert not work.is_running

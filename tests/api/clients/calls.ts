@@ -38,7 +38,7 @@ function define(id: string, trigger: Definition["trigger"], ...nodes: Node[]): D
 }
 
 async function waitForStatus(runId: string, status: string): Promise<void> {
-  for (const deadline = Date.now() + 60_000; Date.now() < deadline; ) {
+  for (const deadline = Date.now() + 150_000; Date.now() < deadline; ) {
     const run = await expectContent(api.GET("/api/v1/runs/{run_id}", { params: { path: { run_id: runId } } }));
     if (run.status === status) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
