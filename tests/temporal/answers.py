@@ -36,6 +36,8 @@ class Script:
     """Nodes whose action was cancelled while it waited at its gate."""
     stubborn: frozenset[str] = frozenset()
     """Nodes whose action completes when it is cancelled: its effect could no longer be stopped."""
+    is_silent: bool = False
+    """Attempts send no heartbeats for now, so none of them learns of a cancellation."""
 
     def list_calls(self, action: str) -> list[dict[str, Any]]:
         """Return the calls of one action."""
@@ -66,7 +68,8 @@ class Script:
     async def _wait(self, gate: asyncio.Event, node_id: str, beat: Callable[[], None]) -> None:
         try:
             while not gate.is_set():
-                beat()
+                if not self.is_silent:
+                    beat()
                 try:
                     await asyncio.wait_for(gate.wait(), 0.05)
                 except TimeoutError:

@@ -25,12 +25,13 @@ from orchestrator.reruns.targets import Target
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.client.visibility import STATUSES
 from orchestrator.temporal.segments.activity import SegmentActivity
+from orchestrator.temporal.worker import set_deadlock_timeout
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
 from tests.golden import limit_batches, read_definition
 from tests.temporal.answers import Script
 from tests.temporal.golden_runs import make_slug
 from tests.temporal.test_failing_tasks import BrokenWorkflow
-from tests.temporal.world import NONE, QUEUE, QUICK, World, add_heartbeats, make_plan, wait_until
+from tests.temporal.world import HEARTBEAT_THROTTLE, NONE, QUEUE, QUICK, World, add_heartbeats, make_plan, wait_until
 
 SUGGESTED_AT = 15
 """Events of history after which the server suggests to continue as new; its own figure is 4,096."""
@@ -1645,7 +1646,10 @@ async def run_flagged_worker(world: World, *, batch: bool) -> AsyncIterator[None
         workflow_runner=QUICK,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
         graceful_shutdown_timeout=timedelta(0),
+        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+        default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
     )
+    set_deadlock_timeout(worker)
     worker._set_default_workflow_logic_flag(BATCH, enabled=batch)
     async with worker:
         yield

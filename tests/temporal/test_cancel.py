@@ -9,7 +9,7 @@ from orchestrator.errors import OperationRefused, RunNotFound
 from orchestrator.model.run import Run
 from tests.golden import read_definition
 from tests.temporal.answers import Script
-from tests.temporal.world import World, make_plan, wait_until
+from tests.temporal.world import HEARTBEAT_SECONDS, World, make_plan, wait_until
 
 pytestmark = pytest.mark.temporal
 
@@ -26,6 +26,16 @@ async def wait_for_calls(script: Script, *nodes: str) -> None:
     await wait_until(have_called)
 
 
+async def wait_for_waits(world: World, run_id: str, *nodes: str) -> None:
+    """Wait until the run waits at these nodes."""
+
+    async def are_waiting() -> bool:
+        run = await world.runs.reader.read_document(run_id)
+        return set(nodes) <= {wait["node_id"] for wait in run.waiting_for}
+
+    await wait_until(are_waiting)
+
+
 def collect_statuses(run: Run) -> dict[str, str]:
     return {step.id: step.status for step in run.steps}
 
@@ -38,7 +48,7 @@ async def test_cancellation_reaches_a_heartbeating_action(world: World) -> None:
     customer, script = world.script()
     script.gates["a"] = asyncio.Event()
     plan = make_plan({"a": SLOW, "b": "work"}, "trigger -> a", "a -> b", customer=customer)
-    node = plan.scope.nodes[0].model_copy(update={"heartbeat_seconds": 1.0})
+    node = plan.scope.nodes[0].model_copy(update={"heartbeat_seconds": HEARTBEAT_SECONDS})
     plan = plan.model_copy(update={"scope": plan.scope.model_copy(update={"nodes": (node, *plan.scope.nodes[1:])})})
     run_id = await world.start(plan)
     await wait_for_calls(script, "a")
@@ -74,7 +84,7 @@ async def test_cancellation_reaches_nested_branches(world: World) -> None:
         "nap2": {"type": "delay", "delay_seconds": 600},
     }
     run_id = await world.start(make_plan(nodes, "trigger -> fork", customer=customer))
-    await world.wait_for_waiting(run_id, "event")
+    await wait_for_waits(world, run_id, "ask", "nap", "nap2")
 
     await world.runs.cancel(run_id)
     run = await world.wait_for_end(run_id)
@@ -90,13 +100,16 @@ async def test_steps_of_a_loser_count(world: World) -> None:
     """A cancelled branch that owed no compensation did not say how many steps it had started."""
     customer, _ = world.script()
     nodes = {
-        "fork": {"type": "parallel", "branches": [["nap"], ["a"]], "config": {"join": "any"}},
-        "nap": {"type": "delay", "delay_seconds": 0.3},
+        "fork": {"type": "parallel", "branches": [["first"], ["a"]], "config": {"join": "any"}},
+        "first": {"type": "wait", "config": {"event": "go"}},
         "a": {"type": "set", "config": {"x": 1}},
         "b": {"type": "set", "config": {"x": 2}},
         "ask": {"type": "wait", "config": {"event": "never"}},
     }
-    run = await world.run(make_plan(nodes, "trigger -> fork", "a -> b", "b -> ask", customer=customer))
+    run_id = await world.start(make_plan(nodes, "trigger -> fork", "a -> b", "b -> ask", customer=customer))
+    await wait_for_waits(world, run_id, "first", "ask")
+    await world.runs.send_event(run_id, "go")
+    run = await world.wait_for_end(run_id)
 
     assert (run.status, run.steps_total, len(run.steps)) == ("completed", 5, 5)
 

@@ -13,7 +13,7 @@ from orchestrator.errors import ServerUnavailable
 from orchestrator.planner.planner import check
 from orchestrator.settings import Settings
 from orchestrator.temporal.client import connection, updates
-from orchestrator.temporal.client.connection import AccessDenied, NamespaceNotFound, connect, wait_and_connect
+from orchestrator.temporal.client.connection import AccessDenied, NamespaceNotFound, wait_and_connect
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.devserver import find_free_port, run_dev_server
 from orchestrator.temporal.payload_store.objects import StoreRejected
@@ -22,7 +22,7 @@ from tests.api.support import (
     SET,
 )
 from tests.temporal.refusing_server import run_refusing_server
-from tests.temporal.world import World, make_definition, make_plan
+from tests.temporal.world import SECONDS, World, connect_patiently, make_definition, make_plan
 
 pytestmark = pytest.mark.temporal
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.temporal
 async def test_a_namespace_without_its_search_attributes_is_not_ready(tmp_path: Path) -> None:
     async with run_dev_server(tmp_path / "temporal") as server:
         settings = Settings(home=tmp_path, temporal_address=server.address, temporal_namespace="bare")
-        runs = Runs(await connect(settings), settings)
+        runs = Runs(await connect_patiently(settings), settings)
         day = Duration(seconds=86_400)
         request = RegisterNamespaceRequest(namespace="bare", workflow_execution_retention_period=day)
         await runs.client.workflow_service.register_namespace(request)
@@ -41,7 +41,7 @@ async def test_a_namespace_without_its_search_attributes_is_not_ready(tmp_path: 
                 await runs.start(runs.prepare(plan))
             return str(caught.value)
 
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(SECONDS):
             while "is not ready" not in await read_error():  # at first the namespace itself is not known everywhere
                 await asyncio.sleep(0.2)
 
@@ -49,7 +49,7 @@ async def test_a_namespace_without_its_search_attributes_is_not_ready(tmp_path: 
 @pytest.mark.parametrize("status", [RPCStatusCode.UNAUTHENTICATED, RPCStatusCode.PERMISSION_DENIED])
 async def test_rejected_credentials_are_reported_at_once(tmp_path: Path, status: RPCStatusCode) -> None:
     """Waiting does not help: the key has expired, or belongs to another namespace."""
-    async with run_refusing_server(int(status), "key expired") as address, asyncio.timeout(30):
+    async with run_refusing_server(int(status), "key expired") as address, asyncio.timeout(SECONDS):
         settings = Settings(home=tmp_path, temporal_address=address, temporal_wait_seconds=600)
         with pytest.raises(AccessDenied, match="rejected our credentials: key expired") as caught:
             await wait_and_connect(settings)
@@ -64,14 +64,14 @@ async def test_a_missing_namespace_is_named(world: World, monkeypatch: pytest.Mo
     with pytest.raises(NamespaceNotFound, match="has no namespace 'nowhere'"):
         await wait_and_connect(settings)
 
-    runs = Runs(await connect(settings), settings)
+    runs = Runs(await connect_patiently(settings), settings)
     with pytest.raises(NamespaceNotFound, match="has no namespace 'nowhere'"):
         await runs.reader.read_document("some-run")
 
 
 async def test_a_process_waits_for_a_server_that_starts_later(tmp_path: Path) -> None:
     port = find_free_port()
-    settings = Settings(home=tmp_path, temporal_address=f"127.0.0.1:{port}", temporal_wait_seconds=60)
+    settings = Settings(home=tmp_path, temporal_address=f"127.0.0.1:{port}", temporal_wait_seconds=SECONDS)
     waiting = asyncio.create_task(wait_and_connect(settings))
     await asyncio.sleep(0)
     async with run_dev_server(tmp_path / "temporal", port=port):
@@ -96,8 +96,8 @@ async def test_a_worker_that_temporal_refuses_is_reported(world: World) -> None:
     """The SDK raises a RuntimeError and logs a traceback of its own code."""
     settings = world.runs.settings.model_copy(update={"temporal_namespace": "nowhere"})
     with pytest.raises(ServerUnavailable, match=r"Temporal does not accept the worker: NotFound: .*nowhere"):
-        async with run_worker(await connect(settings), settings, load_registry(settings)):
-            await asyncio.sleep(30)
+        async with run_worker(await connect_patiently(settings), settings, load_registry(settings)):
+            await asyncio.sleep(SECONDS)
 
 
 async def test_an_update_without_a_worker_is_reported(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Long runs continue as new when Temporal suggests it, and lose nothing."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
@@ -21,7 +22,7 @@ from orchestrator.temporal.workflow import effects
 from orchestrator.temporal.workflow.flow import Flow
 from tests.golden import Case, inline_branches, limit_batches, list_differences
 from tests.temporal.answers import Script
-from tests.temporal.golden_runs import Golden, extend_update_timeouts, list_cases
+from tests.temporal.golden_runs import Golden, list_cases
 from tests.temporal.record_histories import list_executions
 from tests.temporal.world import World, add_heartbeats, make_plan, open_world, wait_until
 
@@ -167,7 +168,11 @@ async def test_a_run_keeps_its_id_and_search_attributes(short: World) -> None:
     customer, _ = short.script()
     plan = make_plan(ROWS, *EDGES, customer=customer, variables={"seen": ""})
     run = await short.run(plan, trigger={"by": "hand"}, trigger_type="webhook")
-    (listed,) = await short.runs.visibility.list_runs(customer_id=customer)
+
+    async def list_ended() -> Any:
+        return await short.runs.visibility.list_runs(customer_id=customer, status="completed")
+
+    (listed,) = await wait_until(list_ended)
     described = await short.client.get_workflow_handle(run.id).describe()
 
     assert (run.trigger_type, run.trigger_data) == ("webhook", {"by": "hand"})
@@ -184,8 +189,11 @@ async def test_a_run_keeps_its_id_and_search_attributes(short: World) -> None:
 
 async def test_events_and_a_pause_are_carried_along(short: World) -> None:
     customer, script = short.script()
+    gate = script.gates["hold"] = asyncio.Event()
     nodes = {
-        "work": make_loop(20, "n", "step"),
+        "work": make_loop(20, "n", "late"),
+        "late": {"type": "condition", "condition": {"field": "n", "operator": "equals", "value": 15}},
+        "hold": "work",
         "step": "work",
         "first": {"type": "wait", "config": {"event": "part"}},
         "second": {"type": "wait", "config": {"event": "part"}},
@@ -194,7 +202,10 @@ async def test_events_and_a_pause_are_carried_along(short: World) -> None:
             "config": {"seen": "{{ steps.first.output.payload }}{{ steps.second.output.payload }}"},
         },
     }
-    edges = ("trigger -> work", "work -> first", "first -> second", "second -> seen")
+    edges = (
+        *("trigger -> work", "late -true-> hold", "late -false-> step"),
+        *("work -> first", "first -> second", "second -> seen"),
+    )
     run_id = await short.start(make_plan(nodes, *edges, customer=customer))
     await short.runs.send_event(run_id, "part", 1)
     await short.runs.send_event(run_id, "part", 2)
@@ -204,6 +215,7 @@ async def test_events_and_a_pause_are_carried_along(short: World) -> None:
 
     await wait_until(has_continued)
     await short.runs.pause(run_id)
+    gate.set()
     await short.wait_for_waiting(run_id, "paused")
     await short.runs.resume(run_id)
     run = await short.wait_for_end(run_id)
@@ -393,10 +405,9 @@ async def golden(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Gold
     home = tmp_path_factory.mktemp("shortest")
     async with run_dev_server(home, dynamic_config=config) as server, open_world(server) as world:
         runs = Golden(world, at_once=20)  # each execution takes at least a second
-        with extend_update_timeouts():
-            runs.begin(CUT)
-            yield runs
-            await runs.close()
+        runs.begin(CUT)
+        yield runs
+        await runs.close()
 
 
 @pytest.fixture(scope="module")

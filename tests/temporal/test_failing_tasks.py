@@ -20,6 +20,7 @@ from orchestrator.errors import ServerUnavailable
 from orchestrator.model.run import Run
 from orchestrator.temporal.client import updates
 from orchestrator.temporal.client.runs import Runs
+from orchestrator.temporal.worker import set_deadlock_timeout
 from tests.temporal.world import NONE, World, make_plan, run_scripted_worker, wait_until
 
 pytestmark = pytest.mark.temporal
@@ -42,7 +43,9 @@ async def test_a_run_whose_workflow_task_fails_says_so(world: World) -> None:
     settings = world.runs.settings.model_copy(update={"task_queue": "broken"})
     runs = Runs(world.client, settings)
     plan = make_plan({"a": {"type": "set", "config": {"x": 1}}}, "trigger -> a", customer=customer)
-    async with Worker(world.client, task_queue="broken", workflows=[BrokenWorkflow], workflow_runner=NONE):
+    worker = Worker(world.client, task_queue="broken", workflows=[BrokenWorkflow], workflow_runner=NONE)
+    set_deadlock_timeout(worker)
+    async with worker:
         run_id = (await runs.start(runs.prepare(plan))).id
 
         async def has_failed() -> Run | None:
@@ -59,12 +62,8 @@ async def test_a_run_whose_workflow_task_fails_says_so(world: World) -> None:
 
 
 @pytest.mark.slow
-async def test_a_repair_that_came_with_a_failing_workflow_task_is_sent_again(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_repair_that_came_with_a_failing_workflow_task_is_sent_again(world: World) -> None:
     """The server fails the task, for example, where an execution ends just as a signal arrives."""
-    monkeypatch.setattr(updates, "UPDATE_SECONDS", 60.0)
-    monkeypatch.setattr(updates, "TAKEN_SECONDS", 60.0)
     alone, run_id = await start_delay(world, "repaired")
 
     repair = asyncio.create_task(alone.runs.repair(run_id, {"kind": "skip_wait", "node_id": "a"}))
@@ -81,7 +80,6 @@ async def test_a_repair_that_came_with_a_failing_workflow_task_is_sent_again(
 async def test_a_repair_whose_workflow_task_keeps_failing_is_reported(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(updates, "UPDATE_SECONDS", 60.0)
     monkeypatch.setattr(updates, "SENDS", 1)
     alone, run_id = await start_delay(world, "failing")
 

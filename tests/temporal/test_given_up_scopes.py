@@ -33,13 +33,25 @@ async def wait_for_calls(script: Script, action: str) -> None:
     await wait_until(has_called)
 
 
+async def wait_until_shop_sleeps(world: World, run_id: str) -> None:
+    """Wait until the called workflow has paid."""
+    run = await world.wait_for_waiting(run_id, "child")
+    shop = next(step.run_id for step in run.steps if step.node_id == "order")
+    assert shop is not None
+    await world.wait_for_waiting(shop, "delay")
+
+
 @pytest.mark.parametrize("mode", ["child", "inline"])
 async def test_a_called_workflow_in_a_scope_that_is_given_up_undoes_itself(world: World, mode: str) -> None:
     """No person has cancelled it: it is undone as after a failure, which is the default."""
     customer, script = world.script()
-    nodes = {**RACE, "fork": {**RACE["fork"], "config": {"join": "any", "mode": mode}}}
+    fork = {**RACE["fork"], "config": {"join": "any", "mode": mode}}
+    nodes = {**RACE, "fork": fork, "nap": {"type": "wait", "config": {"event": "go"}}}
     plan = make_plan(nodes, "trigger -> fork", customer=customer, workflows={"shop": make_shop()})
-    run = await world.run(plan)
+    run_id = await world.start(plan)
+    await wait_until_shop_sleeps(world, run_id)
+    await world.runs.send_event(run_id, "go")
+    run = await world.wait_for_end(run_id)
 
     assert run.status == "completed"
     assert [call["action"] for call in script.calls] == ["charge", "refund"]
@@ -69,7 +81,7 @@ async def test_a_called_workflow_that_a_person_cancels_with_its_caller_follows_i
     shop = make_shop(compensate=compensate)
     plan = make_plan(order, "trigger -> order", customer=customer, workflows={"shop": shop})
     run_id = await world.start(plan)
-    await wait_for_calls(script, "charge")
+    await wait_until_shop_sleeps(world, run_id)
     await world.runs.cancel(run_id)
 
     assert (await world.wait_for_end(run_id)).status == "cancelled"

@@ -11,7 +11,7 @@ from tests.forecast.comparison import NOT_FORECAST, Comparison
 from tests.forecast.recorded_runs import read_recorded
 from tests.golden import Case, fuse_actions, list_differences, spread_loops
 from tests.histories import strip
-from tests.temporal.golden_runs import Golden, extend_update_timeouts, list_cases, make_slug
+from tests.temporal.golden_runs import Golden, list_cases, make_slug
 from tests.temporal.record_histories import list_executions
 from tests.temporal.world import World
 
@@ -36,10 +36,9 @@ async def golden(world: World, request: pytest.FixtureRequest) -> AsyncIterator[
         case.name for params in chosen for case in params.get("cases", [params.get("case")]) if isinstance(case, Case)
     }
     runs = Golden(world)
-    with extend_update_timeouts():
-        runs.begin([case for case in [*list_cases(), *FUSED, *SPREAD] if case.name in names])
-        yield runs
-        await runs.close()
+    runs.begin([case for case in [*list_cases(), *FUSED, *SPREAD] if case.name in names])
+    yield runs
+    await runs.close()
 
 
 @pytest.mark.parametrize("case", list_cases(), ids=lambda case: case.name)

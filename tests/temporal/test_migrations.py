@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from temporalio.client import WorkflowHistory
@@ -14,6 +14,8 @@ from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run
 from orchestrator.reruns.restart import Changes
 from orchestrator.reruns.targets import Target
+from orchestrator.temporal.client import updates
+from tests.temporal.answers import Script
 from tests.temporal.record_histories import list_executions
 from tests.temporal.test_repairs import ASK, DOOR, LOCKED, NAP
 from tests.temporal.test_replay import find_mismatches
@@ -51,9 +53,21 @@ async def require_same_replay(world: World, run_id: str) -> None:
     assert await find_mismatches([WorkflowHistory.from_json(name, history) for name, history in executions]) == {}
 
 
-async def test_a_run_asleep_keeps_the_end_of_its_delay_and_runs_a_node_that_was_added_behind(world: World) -> None:
+class Moved(NamedTuple):
+    """A run that has moved while it was asleep."""
+
+    run_id: str
+    script: Script
+    done: dict[str, Any]
+    before: Run
+    after: Run
+
+
+@pytest.fixture(scope="module", autouse=True)
+async def asleep(world: World) -> Moved:
+    """Move a run before the first test of this module; its delay passes until the last one."""
     customer, script = world.script()
-    nodes = {"a": "work", "nap": {**NAP, "delay_seconds": 3}}
+    nodes = {"a": "work", "nap": {**NAP, "delay_seconds": 20}}
     old = make_version(1, nodes, "trigger -> a", "a -> nap", customer=customer)
     new = make_version(
         2,
@@ -63,18 +77,7 @@ async def test_a_run_asleep_keeps_the_end_of_its_delay_and_runs_a_node_that_was_
     run_id = await world.start(old)
     before = await world.wait_for_waiting(run_id, "delay")
     done = await move(world, run_id, new, by="Ada", reason="b was missing")
-    after = await world.wait_for_waiting(run_id, "delay")
-    run = await world.wait_for_end(run_id)
-    summary = await world.runs.visibility.read_summary(run_id)
-
-    assert (done["kind"], done["version"], done["by"], done["reason"]) == ("migrate", 2, "Ada", "b was missing")
-    assert after.waiting_for[0]["until"] == before.waiting_for[0]["until"]
-    assert (after.moving_to, after.workflow_version, summary.workflow_version) == (None, 2, 2)
-    assert (run.status, [step.id for step in run.steps]) == ("completed", ["a", "nap", "b"])
-    assert script.list_nodes() == ["a", "b"]
-    assert run.steps[2].input_data == {"rate": 2}
-    assert [(each.kind, each.version, each.refused) for each in run.interventions] == [("migrate", 2, [])]
-    await require_same_replay(world, run_id)
+    return Moved(run_id, script, done, before, await world.wait_for_waiting(run_id, "delay"))
 
 
 async def test_a_run_keeps_an_event_that_came_early(world: World) -> None:
@@ -140,12 +143,23 @@ async def test_a_run_at_work_moves_when_its_action_has_ended(world: World) -> No
 
 async def test_a_run_between_two_attempts_moves_when_the_action_has_ended(world: World) -> None:
     customer, script = world.script({"flaky": [LOCKED, {"output": {}}]})
+    first, second = asyncio.Event(), asyncio.Event()
     flaky = {"type": "action", "action": "flaky", "retry": {"initial_interval": 2}}
     old = make_version(1, {"a": flaky}, "trigger -> a", customer=customer)
     new = make_version(2, {"a": flaky, "b": "work"}, "trigger -> a", "a -> b", customer=customer)
+    script.gates["a"] = first
     run_id = await world.start(old)
     await wait_until(lambda: has_called(script, "a"))
+    script.gates["a"] = second
+    first.set()
+
+    async def has_failed_once() -> bool:
+        run = await world.runs.reader.read_document(run_id)
+        return run.status == "retrying" or len(script.calls) == 2
+
+    await wait_until(has_failed_once)
     await world.runs.migrate(run_id, MigrationRequest(new))
+    second.set()
     run = await world.wait_for_end(run_id)
 
     assert [(step.id, step.retry_count) for step in run.steps] == [("a", 1), ("b", 0)]
@@ -191,7 +205,7 @@ async def test_inline_branches_and_concurrent_iterations_move_together(world: Wo
         "each": {"type": "loop", "collection": 3, "body": ["ask"], "config": {"max_concurrency": 3}},
         "ask": ASK,
         "left": "work",
-        "nap": {"type": "delay", "delay_seconds": 1},
+        "nap": NAP,
     }
     edges = ["trigger -> fork", "left -> nap"]
     old = make_version(1, nodes, *edges, customer=customer)
@@ -200,11 +214,12 @@ async def test_inline_branches_and_concurrent_iterations_move_together(world: Wo
     new = make_version(2, {**nodes, **added}, *edges, "ask -> b", "nap -> right", "fork -> end", customer=customer)
     run_id = await world.start(old)
     await world.wait_for_waiting(run_id, "event")
-    await wait_until(lambda: has_called(script, "left"))
+    await world.wait_for_waiting(run_id, "delay")
     await move(world, run_id, new)
     await world.runs.send_event(run_id, "go")
     await world.runs.send_event(run_id, "go")
     await world.runs.send_event(run_id, "go")
+    await world.runs.repair(run_id, {"kind": "skip_wait", "node_id": "nap"})
     run = await world.wait_for_end(run_id)
 
     assert run.status == "completed"
@@ -235,17 +250,17 @@ async def test_a_step_that_waits_for_an_operator_keeps_its_id_and_its_key_under_
 async def test_compensations_that_are_owed_are_called_in_the_new_version(world: World) -> None:
     customer, _script = world.script({"break": LOCKED})
     pay = {"type": "action", "action": "work", "compensate": {"action": "work", "config": {"undo": 1}}}
-    nodes = {"pay": pay, "nap": {"type": "delay", "delay_seconds": 3}}
-    old = make_version(1, nodes, "trigger -> pay", "pay -> nap", customer=customer)
+    old = make_version(1, {"pay": pay, "ask": ASK}, "trigger -> pay", "pay -> ask", customer=customer)
     broken = {"type": "action", "action": "break", "retry": {"maximum_attempts": 1}}
-    new = make_version(2, {"nap": nodes["nap"], "broken": broken}, "trigger -> nap", "nap -> broken", customer=customer)
+    new = make_version(2, {"ask": ASK, "broken": broken}, "trigger -> ask", "ask -> broken", customer=customer)
     run_id = await world.start(old)
-    await world.wait_for_waiting(run_id, "delay")
+    await world.wait_for_waiting(run_id, "event")
     await move(world, run_id, new)
+    await world.runs.send_event(run_id, "go")
     run = await world.wait_for_end(run_id)
 
     assert run.status == "failed"
-    assert [step.id for step in run.steps] == ["pay", "nap", "broken", "pay/compensate"]
+    assert [step.id for step in run.steps] == ["pay", "ask", "broken", "pay/compensate"]
 
 
 async def test_a_run_that_has_moved_is_rerun_from_a_step_since_but_not_from_one_before(world: World) -> None:
@@ -451,7 +466,11 @@ async def test_fused_actions_move_at_the_boundary(world: World) -> None:
     await require_same_replay(world, run_id)
 
 
-async def test_without_a_worker_a_run_does_not_move_and_does_not_later(world: World) -> None:
+async def test_without_a_worker_a_run_does_not_move_and_does_not_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(updates, "UPDATE_SECONDS", 1.5)
+    monkeypatch.setattr(updates, "TAKEN_SECONDS", 1.0)
     settings = world.runs.settings.model_copy(update={"task_queue": "moves alone"})
     lonely = replace(world, runs=type(world.runs)(world.client, settings), queue="moves alone")
     customer, script = lonely.script()
@@ -467,3 +486,20 @@ async def test_without_a_worker_a_run_does_not_move_and_does_not_later(world: Wo
         run = await lonely.wait_for_end(run_id)
 
     assert (run.workflow_version, run.interventions, script.list_nodes()) == (1, [], [])
+
+
+async def test_a_run_asleep_keeps_the_end_of_its_delay_and_runs_a_node_that_was_added_behind(
+    world: World, asleep: Moved
+) -> None:
+    run_id, script, done, before, after = asleep
+    run = await world.wait_for_end(run_id)
+    summary = await world.runs.visibility.read_summary(run_id)
+
+    assert (done["kind"], done["version"], done["by"], done["reason"]) == ("migrate", 2, "Ada", "b was missing")
+    assert after.waiting_for[0]["until"] == before.waiting_for[0]["until"]
+    assert (after.moving_to, after.workflow_version, summary.workflow_version) == (None, 2, 2)
+    assert (run.status, [step.id for step in run.steps]) == ("completed", ["a", "nap", "b"])
+    assert script.list_nodes() == ["a", "b"]
+    assert run.steps[2].input_data == {"rate": 2}
+    assert [(each.kind, each.version, each.refused) for each in run.interventions] == [("migrate", 2, [])]
+    await require_same_replay(world, run_id)

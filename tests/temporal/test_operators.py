@@ -15,6 +15,7 @@ pytestmark = pytest.mark.temporal
 ONCE = {"maximum_attempts": 1}
 LOCKED = {"error": {"message": "locked", "error_type": "action_error"}}
 FAILS_ONCE = {"door": [LOCKED, {"output": {"door": "{{ params.door }}"}}]}
+GO = {"type": "wait", "config": {"event": "go"}}
 ASK = {"type": "action", "action": "door", "on_error": "pause", "config": {"door": 1}, "retry": ONCE}
 
 
@@ -132,10 +133,11 @@ async def test_a_pause_stops_branches_too(world: World, mode: str) -> None:
 
 async def test_a_run_paused_before_a_branch_starts_starts_it_paused(world: World) -> None:
     customer, script = world.script()
-    nodes = {"nap": {"type": "delay", "delay_seconds": 0.3}, "fork": {"type": "parallel", "branches": [["a"]]}}
-    plan = make_plan({**nodes, "a": "work"}, "trigger -> nap", "nap -> fork", customer=customer)
-    run_id = await world.start(plan)
+    nodes = {"ask": GO, "fork": {"type": "parallel", "branches": [["a"]]}, "a": "work"}
+    run_id = await world.start(make_plan(nodes, "trigger -> ask", "ask -> fork", customer=customer))
+    await world.wait_for_waiting(run_id, "event")
     await world.runs.pause(run_id)
+    await world.runs.send_event(run_id, "go")
     await world.wait_for_waiting(run_id, "paused")
 
     await world.runs.resume(run_id)
@@ -146,9 +148,11 @@ async def test_a_run_paused_before_a_branch_starts_starts_it_paused(world: World
 
 async def test_a_paused_run_can_be_cancelled(world: World) -> None:
     customer, _ = world.script()
-    nodes = {"nap": {"type": "delay", "delay_seconds": 0.2}, "a": "work"}
-    run_id = await world.start(make_plan(nodes, "trigger -> nap", "nap -> a", customer=customer))
+    nodes = {"ask": GO, "a": "work"}
+    run_id = await world.start(make_plan(nodes, "trigger -> ask", "ask -> a", customer=customer))
+    await world.wait_for_waiting(run_id, "event")
     await world.runs.pause(run_id)
+    await world.runs.send_event(run_id, "go")
     await world.wait_for_waiting(run_id, "paused")
 
     await world.runs.cancel(run_id)

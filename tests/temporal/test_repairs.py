@@ -8,6 +8,7 @@ import pytest
 
 from orchestrator.errors import OperationRefused, ServerUnavailable
 from orchestrator.model.run import Run
+from orchestrator.temporal.client import updates
 from orchestrator.temporal.client.activity_resets import reset_activity
 from orchestrator.temporal.replay import replay
 from tests.temporal.world import SECONDS, World, make_plan, run_scripted_worker, wait_until
@@ -144,7 +145,9 @@ async def test_what_cannot_be_done_is_refused_and_changes_nothing(world: World) 
 
 
 @pytest.mark.slow
-async def test_without_a_worker_a_repair_is_refused_in_time_and_not_done_later(world: World) -> None:
+async def test_without_a_worker_a_repair_is_refused_in_time_and_not_done_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
     customer, _ = world.script({"door": LOCKED})
     queue = f"repaired-{next(world.numbers)}"
     settings = world.runs.settings.model_copy(update={"task_queue": queue})
@@ -158,13 +161,16 @@ async def test_without_a_worker_a_repair_is_refused_in_time_and_not_done_later(w
             return {"delay", "operator"} <= {wait["kind"] for wait in run.waiting_for}
 
         await wait_until(are_both_waiting)
-    async with asyncio.timeout(SECONDS):  # 5 s where nothing else runs
-        answers = await asyncio.gather(
-            repair(alone, run_id, "skip_wait", node_id="nap"),
-            repair(alone, run_id, "set_variables", variables={"x": 1}),
-            alone.runs.resolve(run_id, "door", "skip"),
-            return_exceptions=True,
-        )
+    with monkeypatch.context() as patched:
+        patched.setattr(updates, "UPDATE_SECONDS", 4.5)
+        patched.setattr(updates, "TAKEN_SECONDS", 3.5)
+        async with asyncio.timeout(SECONDS):  # 5 s where nothing else runs
+            answers = await asyncio.gather(
+                repair(alone, run_id, "skip_wait", node_id="nap"),
+                repair(alone, run_id, "set_variables", variables={"x": 1}),
+                alone.runs.resolve(run_id, "door", "skip"),
+                return_exceptions=True,
+            )
     async with run_scripted_worker(alone):
         # What the worker answers comes after all that the server has kept for it.
         await repair(alone, run_id, "set_variables", variables={"y": 1}, path="fork[0]")
@@ -246,18 +252,21 @@ async def test_a_repair_and_the_end_of_the_wait_in_one_workflow_task_leave_one_r
     settings = world.runs.settings.model_copy(update={"task_queue": queue})
     alone = replace(world, runs=type(world.runs)(world.client, settings), queue=queue)
     nodes = {"nap": {"type": "delay", "delay_seconds": 2}, "ask": {"type": "wait", "config": {"event": "go"}}}
+    run_id = ""
+
+    async def has_recorded(attributes: Any) -> bool:
+        history = await alone.client.get_workflow_handle(run_id).fetch_history()
+        return any(event.HasField(attributes) for event in history.events)
+
     async with run_scripted_worker(alone):
         run_id = await alone.start(make_plan(nodes, "trigger -> nap", "nap -> ask", customer=customer))
-        await alone.wait_for_waiting(run_id, "delay")
+        # A slow worker stops only when the delay has passed: then the repair comes too late, and is refused.
+        await wait_until(lambda: has_recorded("timer_started_event_attributes"))
 
     async def send_late(kind: str, **request: Any) -> object:
         return await asyncio.gather(repair(alone, run_id, kind, **request), return_exceptions=True)
 
-    async def has_timer_fired() -> bool:
-        history = await alone.client.get_workflow_handle(run_id).fetch_history()
-        return any(event.HasField("timer_fired_event_attributes") for event in history.events)
-
-    await wait_until(has_timer_fired)
+    await wait_until(lambda: has_recorded("timer_fired_event_attributes"))
     sending = asyncio.create_task(send_late("set_result", node_id="nap", result={"by": "hand"}))
     async with run_scripted_worker(alone):
         await sending

@@ -26,6 +26,7 @@ RARE = Trigger(type="schedule", cron="0 0 29 2 *")
 DAILY = Trigger(type="schedule", cron="0 8 * * *", config={"timezone": "Europe/Vienna"})
 MINUTE = Trigger(type="schedule", cron="* * * * *")
 SECOND = Trigger(type="schedule", interval_seconds=1)
+YEAR = 365 * 86_400
 LONG_AGO = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
 
@@ -217,6 +218,7 @@ async def test_a_start_is_skipped_while_the_last_run_is_running(world: World, sc
         return (await describe(schedules, plan)).info.num_actions_skipped_overlap >= 2
 
     await wait_until(has_skipped)
+    await wait_until(lambda: _equals(lambda: _called_nodes(script), ["a"]))
     calls = len(script.calls)
     await schedules.remove(customer, plan.id)
     script.gates["a"].set()
@@ -326,10 +328,10 @@ async def test_a_backfill_includes_times_moved_by_jitter(world: World, schedules
 async def test_a_backfill_starts_nothing_for_future_times(world: World, schedules: Schedules) -> None:
     customer, _ = world.script()
     plan = make_simple_plan(customer)
-    await schedules.install(plan, Trigger(type="schedule", interval_seconds=3600), paused=True)
-    now = datetime.now(UTC)
+    await schedules.install(plan, Trigger(type="schedule", interval_seconds=YEAR), paused=True)
+    last = datetime.fromtimestamp(datetime.now(UTC).timestamp() // YEAR * YEAR, UTC)
 
-    assert await Backfill(schedules).start(customer, plan.id, now - timedelta(hours=1), now + timedelta(hours=9)) == 1
+    assert await Backfill(schedules).start(customer, plan.id, last, last + timedelta(seconds=2 * YEAR)) == 1
 
 
 async def test_a_backfill_of_more_than_a_thousand_times_is_refused(world: World, schedules: Schedules) -> None:
@@ -378,10 +380,13 @@ async def test_previewed_fire_times_are_those_of_temporal(world: World, schedule
     plan = make_simple_plan(customer)
     before = list_fire_times(trigger, datetime.now(UTC), 13)
     await schedules.install(plan, trigger, paused=True)
-
-    assert await schedules.list_next_times(customer, plan.id, 13) == before
+    listed = await schedules.list_next_times(customer, plan.id, 13)
     shown = (await describe(schedules, plan)).info.next_action_times
-    assert shown == before[: len(shown)]
+    after = list_fire_times(trigger, datetime.now(UTC), 13)
+
+    # A fire time may pass meanwhile.
+    assert listed in (before, after)
+    assert shown in (before[: len(shown)], after[: len(shown)])
 
 
 async def test_operations_without_a_schedule_are_rejected(schedules: Schedules) -> None:

@@ -21,6 +21,12 @@ from orchestrator.temporal.segments.segment_run import SegmentRun, Unsent
 EMPTY = ActionAnswer.from_value({})
 
 
+@pytest.fixture(autouse=True)
+def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no segment end because the machine is slow."""
+    monkeypatch.setattr(segment_run, "MAX_SECONDS", 60.0)
+
+
 def build_text(length: int) -> ActionAnswer:
     return ActionAnswer.from_value({"text": "x" * length})
 
@@ -45,7 +51,6 @@ def list_ended(run: SegmentRun) -> list[str]:
 
 async def test_at_most_so_many_actions_run_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(segment_run, "MAX_AT_ONCE", 3)
-    monkeypatch.setattr(segment_run, "MAX_SECONDS", 60.0)
     running = most = 0
 
     async def call_action(request: ActRequest, number: int) -> ActionAnswer:
@@ -66,7 +71,6 @@ async def test_at_most_so_many_actions_run_at_a_time(monkeypatch: pytest.MonkeyP
 async def test_a_bound_leaves_the_rest_to_the_next_segment(
     monkeypatch: pytest.MonkeyPatch, bound: str, value: float
 ) -> None:
-    monkeypatch.setattr(segment_run, "MAX_SECONDS", 60.0)
     monkeypatch.setattr(segment_run, "MAX_AT_ONCE", 1)
     monkeypatch.setattr(segment_run, bound, value)
 

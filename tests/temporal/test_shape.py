@@ -103,13 +103,13 @@ async def test_retries_and_timeouts_are_temporals_own(world: World) -> None:
         "backoff_coefficient": 3,
         "retry_on": ["action_error"],
     }
-    nodes = {"a": {"type": "action", "action": "work", "retry": retry, "timeout_seconds": 7}}
+    nodes = {"a": {"type": "action", "action": "work", "retry": retry, "timeout_seconds": 70}}
     run = await world.run(make_plan(nodes, "trigger -> a", customer=customer))
     (event,) = await events(world, run.id, "ACTIVITY_TASK_SCHEDULED")
     scheduled = event.activity_task_scheduled_event_attributes
     policy = scheduled.retry_policy
 
-    assert seconds(scheduled.start_to_close_timeout) == 7
+    assert seconds(scheduled.start_to_close_timeout) == 70
     assert (policy.maximum_attempts, seconds(policy.initial_interval), seconds(policy.maximum_interval)) == (4, 0.5, 8)
     assert policy.backoff_coefficient == 3
     assert set(policy.non_retryable_error_types) == {

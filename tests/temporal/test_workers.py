@@ -35,34 +35,31 @@ def alone(world: World) -> World:
 
 async def test_a_run_continues_on_another_worker(alone: World) -> None:
     customer, script = alone.script()
-    script.gates["step"] = asyncio.Event()
     nodes = {
         "fork": {"type": "parallel", "branches": [["each"], ["ask"]]},
         "each": LOOP,
         "step": "work",
+        "middle": {"type": "condition", "condition": {"field": "item", "operator": "equals", "value": 4}},
+        "rest": {"type": "wait", "config": {"event": "continue"}},
         "ask": {"type": "wait", "config": {"event": "go"}},
     }
-    plan = make_plan(nodes, "trigger -> fork", customer=customer)
+    plan = make_plan(nodes, "trigger -> fork", "step -> middle", "middle -true-> rest", customer=customer)
     async with run_scripted_worker(alone):
         run_id = await alone.start(plan)
 
-        async def has_called() -> bool:
-            return bool(script.calls)
+        async def are_waiting() -> bool:
+            run = await alone.runs.reader.read_document(run_id)
+            return {"rest", "ask"} <= {wait["node_id"] for wait in run.waiting_for}
 
-        await wait_until(has_called)
-        script.gates["step"].set()
-
-        async def have_some_called() -> bool:
-            return len(script.calls) >= 4
-
-        await wait_until(have_some_called)
+        await wait_until(are_waiting)
     before = len(script.calls)
     await alone.runs.send_event(run_id, "go", 1)
+    await alone.runs.send_event(run_id, "continue")
     async with run_scripted_worker(alone):
         run = await alone.wait_for_end(run_id)
 
     assert run.status == "completed"
-    assert before < len(script.calls) == 12
+    assert (before, len(script.calls)) == (5, 12)
     assert next(step for step in run.steps if step.node_id == "each").output_data["items"] == list(range(12))
 
 
@@ -74,12 +71,12 @@ async def test_a_run_evicted_after_every_task_behaves_the_same(alone: World) -> 
         "fork": {"type": "parallel", "branches": [["each"], ["ask"], ["nap"]], "config": {"join": 2}},
         "each": LOOP,
         "step": "work",
-        "ask": {"type": "wait", "config": {"event": "go", "timeout_seconds": 60}},
+        "ask": {"type": "wait", "config": {"event": "go", "timeout_seconds": 600}},
         "nap": {"type": "delay", "delay_seconds": 600},
         "map": {"type": "loop", "collection": 5, "body": ["part"], "config": {"max_concurrency": 3}},
         "part": {"type": "action", "action": "flaky", "retry": {"initial_interval": 0.05}},
     }
-    plan = make_plan(nodes, "trigger -> fork", "fork -> map", customer=customer, settings={"timeout_seconds": 120})
+    plan = make_plan(nodes, "trigger -> fork", "fork -> map", customer=customer, settings={"timeout_seconds": 600})
     async with run_scripted_worker(alone, STRICT, max_cached_workflows=0, max_concurrent_workflow_task_polls=2):
         run_id = await alone.start(plan)
         await alone.runs.send_event(run_id, "go", 1)
@@ -163,7 +160,7 @@ async def test_a_worker_shuts_down_after_its_actions(world: World) -> None:
     """With the real wiring: `run_worker` and a registry."""
     registry = Registry()
     registry.add_module(slow_actions)
-    settings = world.runs.settings.model_copy(update={"task_queue": "real", "shutdown_seconds": 5.0})
+    settings = world.runs.settings.model_copy(update={"task_queue": "real", "shutdown_seconds": 60.0})
     runs = type(world.runs)(world.client, settings)
     plan = make_plan(
         {"a": {"type": "action", "action": "tests.slow", "config": {"seconds": 0.5}}}, "trigger -> a", customer="real"

@@ -1,8 +1,8 @@
 """A server and a worker with scripted actions, for runs of definitions."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
@@ -17,6 +17,7 @@ from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run
 from orchestrator.planner.planner import check
 from orchestrator.settings import Settings
+from orchestrator.temporal.client import connection, updates
 from orchestrator.temporal.client.connection import connect
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.devserver import DevServer
@@ -39,6 +40,10 @@ STRICT = SandboxedWorkflowRunner()
 QUICK = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules("orchestrator"))
 NONE = UnsandboxedWorkflowRunner()
 """As in production."""
+HEARTBEAT_SECONDS = 60.0
+"""Heartbeat timeout of actions: a busy machine may be silent for seconds."""
+HEARTBEAT_THROTTLE = timedelta(seconds=0.2)
+"""Time between two heartbeats; a cancellation arrives with the answer to one."""
 
 
 async def wait_until(what: Callable[[], Awaitable[Any]], seconds: float = SECONDS) -> Any:
@@ -49,6 +54,25 @@ async def wait_until(what: Callable[[], Awaitable[Any]], seconds: float = SECOND
             if answer:
                 return answer
             await asyncio.sleep(0.02)
+
+
+@contextmanager
+def extend_update_timeouts() -> Iterator[None]:
+    """Allow workers a minute to accept what an operator sends.
+
+    On a busy machine, a worker may otherwise accept it after its sender has stopped waiting. Few tests are about that.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(updates, "UPDATE_SECONDS", 70.0)
+        patch.setattr(updates, "TAKEN_SECONDS", 60.0)
+        yield
+
+
+async def connect_patiently(settings: Settings) -> Client:
+    """Connect to a server that may take long to answer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(connection, "CONNECT_SECONDS", 60)
+        return await connect(settings)
 
 
 @dataclass
@@ -97,7 +121,7 @@ async def open_world(
     settings = Settings(
         temporal_address=server.address, ui_url=server.ui_url, task_queue=queue, payload_store=payload_store
     )
-    client = await connect(settings)
+    client = await connect_patiently(settings)
     world = World(client, Runs(client, settings), Scripts(), queue)
     async with run_scripted_worker(world, **more):
         yield world
@@ -113,6 +137,8 @@ async def run_scripted_worker(world: World, runner: WorkflowRunner = QUICK, **mo
         activities=[world.scripts.act, SegmentActivity(world.scripts.call_fused).run],
         workflow_runner=runner,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
+        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
+        default_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         **more,
     )
     set_deadlock_timeout(worker)
@@ -133,7 +159,7 @@ def make_plan(
     return check(definition, workflows=workflows).require()
 
 
-def add_heartbeats(part: Any, action: str, seconds: float = 1.0) -> Any:
+def add_heartbeats(part: Any, action: str, seconds: float = HEARTBEAT_SECONDS) -> Any:
     """Set a heartbeat timeout on the nodes that call an action, as a registered action would have it."""
     if isinstance(part, dict):
         walked = {key: add_heartbeats(value, action, seconds) for key, value in part.items()}
