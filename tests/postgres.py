@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 NUMBERS = count(1)
+START_SECONDS = "180"
 ACCOUNT = "postgres"
 """PostgreSQL refuses to run as root, so it runs as this account."""
 
@@ -45,7 +46,7 @@ def run_postgres() -> Iterator[str]:
             options |= {"user": ACCOUNT}
         data = folder / "data"
         subprocess.run([find_binary("initdb"), "-D", data, "-U", "test", "-A", "trust", "--no-sync"], **options)
-        control = [find_binary("pg_ctl"), "-D", data, "-w", "-l", folder / "log"]
+        control = [find_binary("pg_ctl"), "-D", data, "-w", "-t", START_SECONDS, "-l", folder / "log"]
         listen = f"-c listen_addresses=127.0.0.1 -c port={port} -c unix_socket_directories={folder} -c fsync=off"
         subprocess.run([*control, "-o", listen, "start"], **options)
         try:

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 PROGRAM = Path(sys.prefix) / "s3-server" / "bin" / "moto_server"
-START_SECONDS = 60
+START_SECONDS = 180
 LISTENING = re.compile(r"Running on (?P<url>http://127\.0\.0\.1:\d+)")
 
 
@@ -45,7 +45,7 @@ def _read_url(process: subprocess.Popen[bytes], log: IO[str]) -> str:
 
 
 def create_bucket(url: str, name: str) -> None:
-    httpx.put(f"{url}/{name}").raise_for_status()
+    httpx.put(f"{url}/{name}", timeout=60).raise_for_status()
 
 
 def set_variables(patch: pytest.MonkeyPatch, url: str) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -81,17 +82,26 @@ async def web() -> AsyncIterator[Web]:
     await server.wait_closed()
 
 
+def make_environment(*, attempt: int = 1, seconds: float = 600.0, **more: Any) -> ActivityEnvironment:
+    """Return the environment of an attempt with that time limit: the default of one second may pass in a stall."""
+    environment = ActivityEnvironment()
+    changed = {"attempt": attempt, "start_to_close_timeout": timedelta(seconds=seconds), **more}
+    environment.info = type(environment.info)(**{**vars(environment.info), **changed})
+    return environment
+
+
 @dataclass
 class Caller:
     """Runs attempts of actions as a worker does."""
 
     resources: Resources
 
-    async def __call__(self, name: str, parameters: Any, *, attempt: int = 1, secrets: Any = None) -> Any:
+    async def __call__(
+        self, name: str, parameters: Any, *, attempt: int = 1, secrets: Any = None, seconds: float = 600.0
+    ) -> Any:
         spec = load_builtin_registry().get(name)
         assert spec is not None
-        environment = ActivityEnvironment()
-        environment.info = type(environment.info)(**{**vars(environment.info), "attempt": attempt})
+        environment = make_environment(attempt=attempt, seconds=seconds)
         context = {"run_id": "r", "workflow_id": "w", "customer_id": "c", "node_id": "n", "idempotency_key": "r:n"}
         sent = {"parameters": parameters, "context": context} | ({"secrets": secrets} if secrets else {})
         return await environment.run(run_action, spec, sent, self.resources)

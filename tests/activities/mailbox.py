@@ -28,7 +28,10 @@ class Mailbox:
 
 
 class QuietController(Controller):
-    """A server without the options whose defaults are being changed."""
+    """A server without the options whose defaults are being changed; it has a minute to start."""
+
+    def __init__(self, box: Mailbox, **options: Any) -> None:
+        super().__init__(box, ready_timeout=60, **options)
 
     def factory(self) -> smtp.SMTP:
         return smtp.SMTP(self.handler, enable_SMTPUTF8=True, hostname="localhost")

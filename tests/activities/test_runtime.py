@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 from temporalio.exceptions import ApplicationError
-from temporalio.testing import ActivityEnvironment
 
 from activities import BUILTIN, load_builtin_registry, load_registry
 from activities.http import MAX_BODY_IN_ERROR
@@ -23,7 +22,7 @@ from activities.runtime import heartbeat_interval, run_action
 from orchestrator.model.approval_links import parse_token
 from orchestrator.model.described_action import DescribedAction
 from orchestrator.settings import Settings
-from tests.activities.conftest import Caller, Web, answer
+from tests.activities.conftest import Caller, Web, answer, make_environment
 
 SECRET = "s3cret-t0ken"
 
@@ -35,7 +34,7 @@ class Given(BaseModel):
 async def attempt(function: Any, parameters: Any = None, **sent: Any) -> Any:
     spec: ActionSpec = function.__orchestrator_action__
     payload = {"parameters": parameters or {}, "context": {"node_id": "n"}, **sent}
-    return await ActivityEnvironment().run(run_action, spec, payload, Resources(Settings()))
+    return await make_environment().run(run_action, spec, payload, Resources(Settings()))
 
 
 def secret_settings(tmp_path: Any) -> dict[str, Any]:
@@ -315,7 +314,7 @@ async def test_cancelling_reaches_the_action() -> None:
 
 async def test_long_actions_heartbeat() -> None:
     beats: list[Any] = []
-    environment = ActivityEnvironment()
+    environment = make_environment(heartbeat_timeout=timedelta(seconds=0.03))
     environment.on_heartbeat = lambda *details: beats.append(details)
     enough = asyncio.Event()
 
@@ -327,8 +326,6 @@ async def test_long_actions_heartbeat() -> None:
                 await asyncio.sleep(0.005)
         enough.set()
 
-    changed = {"heartbeat_timeout": timedelta(seconds=0.03), "start_to_close_timeout": timedelta(seconds=90)}
-    environment.info = type(environment.info)(**{**vars(environment.info), **changed})
     await environment.run(
         run_action, send_heartbeats.__orchestrator_action__, {"parameters": {}}, Resources(Settings())
     )

@@ -339,7 +339,7 @@ async def test_a_cancelled_sqlite_statement_stops(databases: Path, make_caller: 
     call = make_caller(sql_connections={"crm": own(f"sqlite+aiosqlite:///{databases}/crm.db")})
     endless = "with recursive n(i) as (select 1 union all select i + 1 from n) select count(*) from n"
     running = asyncio.create_task(call("sql.query", {"connection": "crm", "statement": endless}))
-    await asyncio.sleep(0.3)  # the statement is running in its thread by now; if it is not, the test is weaker
+    await asyncio.sleep(0.3)  # the statement is running in its thread by now; if it is not, the test is only weaker
 
     running.cancel()
     async with asyncio.timeout(60):

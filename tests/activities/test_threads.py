@@ -15,6 +15,7 @@ from activities.resources import Resources
 from activities.runtime import run_action
 from activities.threads import ThreadPool
 from orchestrator.settings import Settings
+from tests.activities.conftest import make_environment
 
 NUMBER: ContextVar[int] = ContextVar("NUMBER", default=0)
 SECONDS = 60
@@ -28,7 +29,7 @@ def wait_for(event: threading.Event) -> str:
 async def run(function: Any, environment: ActivityEnvironment | None = None, **parameters: Any) -> Any:
     argument = {"parameters": parameters, "context": {"node_id": "n"}}
     spec = function.__orchestrator_action__
-    return await (environment or ActivityEnvironment()).run(run_action, spec, argument, Resources(Settings()))
+    return await (environment or make_environment()).run(run_action, spec, argument, Resources(Settings()))
 
 
 async def test_a_function_runs_in_a_thread_with_the_context_of_its_caller() -> None:
@@ -144,7 +145,7 @@ def stubborn(context: ActionContext) -> None:
 
 
 async def test_a_cancelled_action_ends_while_its_function_runs() -> None:
-    environment = ActivityEnvironment()
+    environment = make_environment()
     heartbeats: list[Any] = []
     environment.on_heartbeat = lambda *details: heartbeats.append(details)
     attempt = asyncio.create_task(run(stubborn, environment))

@@ -23,6 +23,8 @@ class Effects:
     asked: list[str] = field(default_factory=list)
     slow_once: set[str] = field(default_factory=set)
     """Paths whose first request is never answered: its client is killed meanwhile."""
+    held: dict[str, asyncio.Event] = field(default_factory=dict)
+    """Paths whose later requests are answered once their event is set."""
     arrived: dict[str, asyncio.Event] = field(default_factory=dict)
     serving: set[asyncio.Task[Any]] = field(default_factory=set)
 
@@ -41,6 +43,8 @@ class Effects:
             if path in self.slow_once:
                 self.slow_once.remove(path)
                 await asyncio.Event().wait()
+            if path in self.held:
+                await self.held[path].wait()
             body = json.dumps({"done": path}).encode()
             head_line = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
             writer.write(f"{head_line}connection: close\r\n\r\n".encode() + body)

@@ -17,7 +17,7 @@ from tests.chaos.killed_processes import PATIENCE, Dev, Effects, start_dev
 
 pytestmark = pytest.mark.chaos
 DELAY_SECONDS = 20
-"""A loaded machine takes a while to start what the delay has to outlast."""
+"""The delay begins when the test is ready to see it, which may take a while on a busy machine all the same."""
 TEXT = "0123456789abcdef" * 16_384
 """Large enough to be stored outside of Temporal."""
 
@@ -59,6 +59,7 @@ async def wait_for_waiting(runs: Runs, run_id: str) -> Run:
 async def test_a_run_survives_when_every_process_is_killed(effects: Effects, devs: list[Dev], tmp_path: Path) -> None:
     """The worker dies during an action; then Temporal, worker and all die during the delay."""
     effects.slow_once.add("/slow")
+    effects.held["/slow"] = asyncio.Event()
     home = tmp_path / "home"
     devs.append(await start_dev(home))
     runs = await open_runs(devs[-1], home)
@@ -68,7 +69,9 @@ async def test_a_run_survives_when_every_process_is_killed(effects: Effects, dev
     devs[-1].kill_worker()
     await devs[-1].process.wait()
     devs.append(await start_dev(home))
-    waiting = await wait_for_waiting(await open_runs(devs[-1], home), started.id)
+    runs = await open_runs(devs[-1], home)
+    effects.held["/slow"].set()
+    waiting = await wait_for_waiting(runs, started.id)
     devs[-1].kill_everything()
     await devs[-1].process.wait()
     devs.append(await start_dev(home))

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator
@@ -19,6 +20,7 @@ from orchestrator.store.triggers import STALE, Triggers
 from orchestrator.temporal.client.connection import connect
 from orchestrator.temporal.devserver import DevServer, run_dev_server
 from orchestrator.temporal.schedules.schedules import Schedules
+from tests.chaos.start_gate import run_start_gate
 from tests.postgres import create_database_url, run_postgres
 from tests.store.pending_starts import count_pending_starts
 from tests.temporal.world import make_definition, wait_until
@@ -26,6 +28,9 @@ from tests.temporal.world import make_definition, wait_until
 pytestmark = [pytest.mark.chaos, pytest.mark.postgresql]
 PATIENCE = 240.0
 SUBSCRIBERS = 300
+STARTED_BEFORE_KILL = 10
+"""Runs whose starts reach Temporal before the API is killed, and those that are sent together with the last of them."""
+RUN_IDS = re.compile(rb"\bw\d+-[0-9a-z]{16}\b")
 
 
 @dataclass
@@ -47,11 +52,11 @@ class Service:
         assert process.returncode == 0, args
         return out.decode().strip()
 
-    async def start(self, name: str, command: str, ready: str) -> str:
+    async def start(self, name: str, command: str, ready: str, **environment: str) -> str:
         """Start a process, wait for the line that says it is ready, and return the rest of that line."""
         log = self.logs / f"{name}-{len(list(self.logs.iterdir()))}.log"
         with log.open("wb") as file:
-            process = self.running[name] = await self._begin(command, stdout=file)
+            process = self.running[name] = await self._begin(command, stdout=file, **environment)
         async with asyncio.timeout(PATIENCE):
             while True:
                 assert process.returncode is None, f"{name} ended with {process.returncode}"
@@ -60,8 +65,8 @@ class Service:
                         return line.removeprefix(ready).strip()
                 await asyncio.sleep(0.05)
 
-    async def start_api(self) -> None:
-        self.address = await self.start("api", "api", "API listens on")
+    async def start_api(self, **environment: str) -> None:
+        self.address = await self.start("api", "api", "API listens on", **environment)
 
     async def start_worker(self, name: str) -> None:
         await self.start(name, "worker", "worker polls")
@@ -75,10 +80,10 @@ class Service:
         headers = {"authorization": f"Bearer {self.key}"}
         return httpx.AsyncClient(base_url=f"{self.address}/api/v1", headers=headers, timeout=PATIENCE)
 
-    async def _begin(self, *args: str, stdout: Any) -> asyncio.subprocess.Process:
-        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **self.environment}
+    async def _begin(self, *args: str, stdout: Any, **environment: str) -> asyncio.subprocess.Process:
+        variables = {**os.environ, "PYTHONUNBUFFERED": "1", **self.environment, **environment}
         line = [sys.executable, "-m", "orchestrator.cli", *args]
-        return await asyncio.create_subprocess_exec(*line, stdout=stdout, env=environment)
+        return await asyncio.create_subprocess_exec(*line, stdout=stdout, env=variables)
 
 
 @pytest.fixture
@@ -146,12 +151,9 @@ async def test_runs_outlive_a_worker_and_the_api(service: Service) -> None:
         assert stats["by_status"] == {"completed": 40}
 
 
-async def test_an_accepted_event_starts_all_its_runs_once_whatever_is_killed(service: Service) -> None:
-    await service.start_worker("worker")
+async def send_until_killed(service: Service) -> None:
+    """Send an event to the API, and kill it as soon as it has started runs."""
     async with service.client() as api:
-        for number in range(SUBSCRIBERS):
-            await create_workflow(api, f"w{number}", {"type": "event", "event": "order.paid"})
-            assert (await api.post(f"/workflows/w{number}/activate")).status_code == 200
         sending = asyncio.create_task(api.post("/events", json={"id": "e1", "name": "order.paid"}))
 
         async def count_started() -> int:
@@ -162,6 +164,19 @@ async def test_an_accepted_event_starts_all_its_runs_once_whatever_is_killed(ser
         await service.kill("api")
         with contextlib.suppress(httpx.HTTPError):
             await sending
+
+
+async def test_an_accepted_event_starts_all_its_runs_once_whatever_is_killed(service: Service) -> None:
+    await service.start_worker("worker")
+    async with service.client() as api:
+        for number in range(SUBSCRIBERS):
+            await create_workflow(api, f"w{number}", {"type": "event", "event": "order.paid"})
+            assert (await api.post(f"/workflows/w{number}/activate")).status_code == 200
+    await service.kill("api")
+    # Without the gate, all runs may have started before a busy machine kills the API.
+    async with run_start_gate(service.temporal.port, RUN_IDS, STARTED_BEFORE_KILL) as gate:
+        await service.start_api(ORCHESTRATOR_TEMPORAL_ADDRESS=f"127.0.0.1:{gate.port}")
+        await send_until_killed(service)
     database = create_database(get_database_url(service.settings))
     assert 0 < await count_pending_starts(database) <= SUBSCRIBERS, "it was killed in the middle"
     await database.aclose()

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 ROOT = Path(__file__).parents[2]
-SECONDS = 60.0
+SECONDS = 180.0
+"""Maximum wait for a process, in seconds: on a busy machine each start takes many times as long."""
 
 
 @dataclass(frozen=True, slots=True)

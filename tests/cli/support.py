@@ -47,9 +47,13 @@ def write_failing(folder: Path, **more: Any) -> Path:
     return write_nodes(folder, {**call, "retry": {"maximum_attempts": 1}, **more}, end, name="failing")
 
 
+def open_api(dev: Dev) -> httpx.AsyncClient:
+    return httpx.AsyncClient(base_url=f"{dev.ready['api']}/api/v1", timeout=SECONDS)
+
+
 async def wait_for_status(dev: Dev, run_id: str, status: str) -> dict[str, Any]:
     """Wait until a run has this status. Asks the API, which is faster than starting a command each time."""
-    async with asyncio.timeout(SECONDS), httpx.AsyncClient(base_url=f"{dev.ready['api']}/api/v1") as api:
+    async with asyncio.timeout(SECONDS), open_api(dev) as api:
         while True:
             answer = await api.get(f"/runs/{run_id}")
             if answer.is_success and answer.json()["status"] == status:

@@ -6,7 +6,9 @@ from threading import Thread
 
 import pytest
 
+from orchestrator.cli import completion
 from tests.cli.commands import InProcess, invoke
+from tests.cli.shell import SECONDS
 from tests.cli.support import require_success, write_definition
 
 
@@ -17,6 +19,12 @@ def complete(words: str, env: dict[str, str]) -> list[str]:
     return invoke(env={**env, **asked}).stdout.split()
 
 
+@pytest.fixture
+def patient_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A completion gives up after a second, and a busy API may take longer."""
+    monkeypatch.setattr(completion, "TIMEOUT_SECONDS", SECONDS)
+
+
 def test_actions_are_completed() -> None:
     assert complete("orchestrator actions show http", {}) == ["http.request"]
 
@@ -25,7 +33,7 @@ def test_without_an_api_nothing_is_offered(tmp_path: Path) -> None:
     assert complete("orchestrator runs show ", {"ORCHESTRATOR_API_URL": "http://127.0.0.1:1"}) == []
 
 
-def test_the_options_before_name_the_api_and_it_is_asked_once(tmp_path: Path) -> None:
+def test_the_options_before_name_the_api_and_it_is_asked_once(patient_shell: None) -> None:
     requests: list[tuple[str, str | None]] = []
 
     class Busy(BaseHTTPRequestHandler):
@@ -50,7 +58,7 @@ def test_the_options_before_name_the_api_and_it_is_asked_once(tmp_path: Path) ->
 
 
 @pytest.mark.temporal
-def test_workflows_and_runs_are_completed(command: InProcess, tmp_path: Path) -> None:
+def test_workflows_and_runs_are_completed(command: InProcess, patient_shell: None, tmp_path: Path) -> None:
     require_success(command("workflows", "push", write_definition(tmp_path, "completed_name")))
 
     assert complete("orchestrator workflows show completed_n", command.env) == ["completed_name"]

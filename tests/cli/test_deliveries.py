@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.cli.commands import InProcess
-from tests.cli.shell import Dev
+from tests.cli.shell import SECONDS, Dev
 from tests.cli.support import require_success, write_definition
 
 pytestmark = pytest.mark.temporal
@@ -18,7 +18,8 @@ async def test_what_came_for_a_paused_workflow_is_released(dev: Dev, command: In
     path = write_definition(tmp_path, "kept", name="Kept", trigger={"type": "event", "event": "kept"})
     require_success(command("workflows", "push", "--activate", path, *customer))
     require_success(command("workflows", "pause", "kept", *customer))
-    async with httpx.AsyncClient(base_url=f"{dev.ready['api']}/api/v1", params={"customer_id": "released"}) as api:
+    params = {"customer_id": "released"}
+    async with httpx.AsyncClient(base_url=f"{dev.ready['api']}/api/v1", params=params, timeout=SECONDS) as api:
         for number in range(2):
             assert (await api.post("/events", json={"name": "kept", "data": number})).is_success
     early = command("deliveries", "release", "kept", *customer)

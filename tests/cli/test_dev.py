@@ -21,6 +21,7 @@ from orchestrator.cli.server_address import ServerOptions, find_server
 from orchestrator.temporal import devserver
 from orchestrator.temporal.supervisor import LOCK
 from tests.cli.shell import ROOT, SECONDS, Dev, Shell, start_dev, stop_dev
+from tests.cli.support import open_api, write_listening
 
 pytestmark = pytest.mark.temporal
 
@@ -56,9 +57,11 @@ async def wait_for_exit(pid: int) -> None:
 async def test_the_ready_file_has_all_addresses(dev: Dev) -> None:
     ready_file: dict[str, Any] = dev.ready
     host, _, port = ready_file["temporal_address"].partition(":")
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=SECONDS) as client:
         page = await client.get(ready_file["ui"])
-        ready = await client.get(f"{ready_file['api']}/readyz")
+        async with asyncio.timeout(SECONDS):  # a busy server may have missed the last check
+            while not (ready := await client.get(f"{ready_file['api']}/readyz")).is_success:
+                await asyncio.sleep(0.1)
     _, writer = await asyncio.open_connection(host, int(port))
     writer.close()
 
@@ -73,7 +76,7 @@ async def test_a_run_of_several_megabytes_needs_no_settings(dev: Dev) -> None:
     definition = {"id": "large", "name": "Large", "trigger": {"type": "manual"}, "nodes": [end]}
     definition["edges"] = [{"source": "trigger", "target": "end"}]
     text = "0123456789abcdef" * 196_608
-    async with httpx.AsyncClient(base_url=f"{dev.ready['api']}/api/v1", timeout=SECONDS) as api:
+    async with open_api(dev) as api:
         answer = await api.post("/runs", json={"definition": definition, "input": {"text": text}})
         async with asyncio.timeout(SECONDS):
             while (run := (await api.get(f"/runs/{answer.json()['id']}")).json()).get("status") not in (
@@ -115,7 +118,8 @@ async def test_the_state_folder_is_private(dev: Dev) -> None:
 async def test_temporals_page_is_for_this_machine_only(dev: Dev, headers: dict[str, str], status: int) -> None:
     """Any web page could list and terminate runs there, once its name was rebound to 127.0.0.1 (DNS rebinding)."""
     ui = str(dev.ready["ui"])
-    async with httpx.AsyncClient(headers={name: value.format(ui=ui) for name, value in headers.items()}) as client:
+    sent = {name: value.format(ui=ui) for name, value in headers.items()}
+    async with httpx.AsyncClient(headers=sent, timeout=SECONDS) as client:
         page = await client.get(ui)
         runs = await client.get(f"{ui}/api/v1/namespaces/default/workflows?query=WorkflowId%3D%22a%2Fb%22")
 
@@ -124,7 +128,7 @@ async def test_temporals_page_is_for_this_machine_only(dev: Dev, headers: dict[s
 
 
 async def test_no_other_port_of_temporal_answers_a_web_page(tmp_path: Path) -> None:
-    async with devserver.run_dev_server(tmp_path) as server, httpx.AsyncClient() as client:
+    async with devserver.run_dev_server(tmp_path) as server, httpx.AsyncClient(timeout=SECONDS) as client:
         answer = await client.get(
             f"http://127.0.0.1:{server.http_port}/api/v1/namespaces", headers={"Host": "evil.example"}
         )
@@ -170,7 +174,7 @@ async def test_an_emitted_event_starts_its_subscribers_and_reaches_who_waits_for
     ran = await dev("run", tmp_path / "teller.json", "--json")
 
     assert (pushed.code, waits.code, ran.code) == (0, 0, 0), (pushed.err, waits.err, ran.out, ran.err)
-    async with httpx.AsyncClient(base_url=f"{dev.ready['api']}/api/v1") as api, asyncio.timeout(SECONDS):
+    async with open_api(dev) as api, asyncio.timeout(SECONDS):
         while not (listed := (await api.get("/runs", params={"workflow_id": "hearer"})).json()["items"]):
             await asyncio.sleep(0.05)
         assert (await api.get("/deliveries")).json()["items"][0]["received"]["data"] == {"n": 7}
@@ -342,7 +346,7 @@ async def test_an_embedded_run_starts_and_stops_its_server(tmp_path: Path) -> No
 @pytest.mark.slow
 async def test_an_interrupted_embedded_run_resumes_from_its_home(tmp_path: Path) -> None:
     shell = Shell({"ORCHESTRATOR_HOME": str(tmp_path / "home")})
-    process = await shell.begin("run", write_resting(tmp_path), "--server", "embedded")
+    process = await shell.begin("run", write_listening(tmp_path), "--server", "embedded")
     assert process.stderr is not None
     async with asyncio.timeout(SECONDS):
         await process.stderr.readline()  # what has checked the definition
@@ -350,12 +354,14 @@ async def test_an_interrupted_embedded_run_resumes_from_its_home(tmp_path: Path)
     process.send_signal(signal.SIGINT)
     interrupted = await shell.end(process)
     dev = await start_dev(tmp_path / "home")
-    watched = await dev("runs", "watch", run_id)
+    sent = await dev("runs", "send", run_id, "go", '{"n": 1}')
+    watched = await dev("runs", "watch", run_id, "--json")
     await stop_dev(dev)
 
     assert interrupted.code == 130
     assert f"the run is stored and resumes with `orchestrator dev`: orchestrator runs watch {run_id}" in interrupted.err
-    assert watched.code == 0
+    assert (sent.code, watched.code) == (0, 0), (sent.err, watched.err)
+    assert json.loads(watched.out)["output"] == {"n": 1}
 
 
 async def test_embedded_and_detached_is_bad_usage(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.cli.commands import invoke
-from tests.cli.shell import ROOT
+from tests.cli.shell import ROOT, SECONDS
 
 pytestmark = pytest.mark.process
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.process
 def run_in(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
     env = {**os.environ, "PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": str(folder)}
     return subprocess.run(
-        [sys.executable, *args], cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, *args], cwd=folder, env=env, capture_output=True, text=True, timeout=SECONDS, check=False
     )
 
 

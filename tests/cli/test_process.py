@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli import output
+from tests.cli.shell import SECONDS
 from tests.scale import scale
 
 pytestmark = pytest.mark.process
 
-MANY = scale(20)
+MANY = scale(10)
 ROOT = Path(__file__).parents[2]
 EXAMPLE = "examples/invoice_reminder.json"
 BAD = b'{"name": "x", "trigger": {"type": "manual"}, "nodes": []}'
@@ -37,7 +38,7 @@ def run_orchestrator(*args: str, stdin: bytes = b"", **env: str) -> subprocess.C
         input=stdin,
         capture_output=True,
         cwd=ROOT,
-        timeout=30,
+        timeout=SECONDS,
         env={**os.environ, **env},
         check=False,
     )
@@ -80,7 +81,7 @@ def test_a_pipe_that_closes_early_ends_like_other_programs() -> None:
         stdout=writer,
         stderr=subprocess.PIPE,
         cwd=ROOT,
-        timeout=30,
+        timeout=SECONDS,
         check=False,
     )
     os.close(writer)
@@ -102,7 +103,7 @@ try:
 except SystemExit as end:
     print(end.code, [name for name in {NOT_FOR_A_LIST!r} if name in sys.modules])
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, timeout=SECONDS, check=True)
 
     assert done.stdout == b"3 []\n", done.stderr
 
@@ -122,7 +123,7 @@ sys.meta_path.insert(0, Interrupting())
 sys.argv = ["orchestrator", "runs", "list", "--url", "http://127.0.0.1:1"]
 orchestrator.cli.main()
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, timeout=SECONDS, check=False)
 
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b""), where
 
@@ -200,7 +201,7 @@ def test_problems_are_red_on_a_terminal_and_plain_in_a_pipe(tmp_path: Path) -> N
 
 def test_help_loads_nothing_heavy() -> None:
     code = f"import sys, orchestrator.cli.commands; print([name for name in {HEAVY!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, timeout=30, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, timeout=SECONDS, check=True)
 
     assert done.stdout == b"[]\n"
 
@@ -216,7 +217,7 @@ except SystemExit as end:
     usage = resource.getrusage(resource.RUSAGE_SELF)
     print(end.code, usage.ru_utime + usage.ru_stime, *sorted(sys.modules))
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, timeout=60, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT, timeout=SECONDS, check=True)
     exit_code, seconds, *modules = done.stdout.decode().split()
     record_property("cpu_seconds", seconds)
 
@@ -233,7 +234,7 @@ async def test_many_concurrent_commands_exit_cleanly() -> None:
             quiet = asyncio.subprocess.DEVNULL
             args = command_line("validate", EXAMPLE)
             process = await asyncio.create_subprocess_exec(*args, cwd=ROOT, stdout=quiet, stderr=quiet)
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(SECONDS):
                 return await process.wait()
 
     assert await asyncio.gather(*(run_one() for _ in range(MANY))) == [0] * MANY

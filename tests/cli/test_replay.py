@@ -1,5 +1,6 @@
 """`replay`: histories from the server and from files."""
 
+import asyncio
 import json
 from collections import Counter
 from pathlib import Path
@@ -11,7 +12,7 @@ from temporalio.client import WorkflowHistory
 from orchestrator.temporal.client.visibility import Execution
 from orchestrator.temporal.replay_runs import choose_sample, replay_batch
 from tests.cli.commands import InProcess
-from tests.cli.shell import Dev
+from tests.cli.shell import SECONDS, Dev
 from tests.cli.support import wait_for_status, write_definition, write_greeting, write_listening
 from tests.histories import read_events
 
@@ -57,8 +58,9 @@ async def test_every_open_run_and_branch_replays(dev: Dev, tmp_path: Path) -> No
     run_ids = [json.loads((await dev("run", file, "--detach", "--json")).out)["id"] for file in files]
     for run_id in run_ids:
         await wait_for_status(dev, run_id, "waiting")
-    done = await dev("replay", "--open", "--json")
-    report = json.loads(done.out)
+    async with asyncio.timeout(SECONDS):
+        while (report := json.loads((done := await dev("replay", "--open", "--json")).out))["total"] < 4:
+            pass  # the list of executions lags
     sampled = await dev("replay", "--open", "--sample", 2)
     for run_id in run_ids:
         await dev("runs", "cancel", run_id)
@@ -72,7 +74,9 @@ async def test_every_open_run_and_branch_replays(dev: Dev, tmp_path: Path) -> No
 @pytest.mark.slow
 async def test_the_last_runs_that_have_ended_replay(dev: Dev, tmp_path: Path) -> None:
     await dev("run", write_greeting(tmp_path))
-    done = await dev("replay", "--closed", "--last", 1)
+    async with asyncio.timeout(SECONDS):
+        while (done := await dev("replay", "--closed", "--last", 1)).out.startswith("0 of 0"):
+            pass  # the list of executions lags
 
     assert (done.code, done.out) == (0, "1 of 1 replay\n")
 

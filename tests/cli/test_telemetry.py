@@ -5,7 +5,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ LOGGING = {
     "id": "telling", "name": "Telling", "trigger": {"type": "manual"},
     "nodes": [
         {"id": "tell", "type": "action", "action": "log.message", "execution": "activity",
-         "config": {"message": "good day"}},
+         "config": {"message": "good day"}, "timeout_seconds": 600},
     ],
     "edges": [{"source": "trigger", "target": "tell"}],
 }  # fmt: skip
@@ -39,9 +39,9 @@ LOGGING = {
 
 async def run_logging_workflow(dev: Dev, **headers: str) -> dict[str, Any]:
     """Store the workflow and run it to its end over HTTP."""
-    async with httpx.AsyncClient(base_url=f"{dev.ready['api']}/api/v1", headers=headers, timeout=60) as api:
+    async with httpx.AsyncClient(base_url=f"{dev.ready['api']}/api/v1", headers=headers, timeout=SECONDS) as api:
         await api.post("/workflows", json=LOGGING)
-        answer = await api.post("/workflows/telling/runs", params={"wait": 30})
+        answer = await api.post("/workflows/telling/runs", params={"wait": 60})
         assert answer.status_code == 200, answer.text
         run: dict[str, Any] = answer.json()
         return run
@@ -49,13 +49,7 @@ async def run_logging_workflow(dev: Dev, **headers: str) -> dict[str, Any]:
 
 async def test_one_endpoint_serves_metrics_of_api_worker_and_client(dev: Dev) -> None:
     run = await run_logging_workflow(dev)
-    async with httpx.AsyncClient() as client:
-        await client.get(f"{dev.ready['api']}/no/such/address")
-        answer = await client.get(f"{dev.ready['api']}/metrics")
-
-    assert answer.headers["content-type"].startswith("text/plain")
-    lines = answer.text.splitlines()
-    for wanted in (
+    wanted = (
         'orchestrator_http_requests_total{method="POST",route="/workflows/{workflow_id}/runs",status="200"}',
         'orchestrator_http_requests_total{method="GET",route="(none)",status="404"}',
         'orchestrator_runs_started_total{outcome="started",trigger="manual",workflow="telling"}',
@@ -63,9 +57,26 @@ async def test_one_endpoint_serves_metrics_of_api_worker_and_client(dev: Dev) ->
         'orchestrator_action_seconds_count{action="log.message"}',
         "temporal_request{",
         "temporal_workflow_completed{",
-    ):
-        assert any(line.startswith(wanted) for line in lines), wanted
+    )
+    async with open_client() as client:
+        await client.get(f"{dev.ready['api']}/no/such/address")
+        answer = await client.get(f"{dev.ready['api']}/metrics")
+        async with asyncio.timeout(SECONDS):  # some are counted right after the answer to which they belong
+            while missing := list_missing(wanted, lines := (await read_metrics(dev, client)).splitlines()):
+                print(f"not counted yet: {missing}")
+                await asyncio.sleep(0.1)
+
+    assert answer.headers["content-type"].startswith("text/plain")
     assert not any("default-customer" in line or run["id"] in line for line in lines), "ids would be too many"
+
+
+def list_missing(beginnings: Iterable[str], lines: Sequence[str]) -> list[str]:
+    """Return the beginnings that no line has."""
+    return [each for each in beginnings if not any(line.startswith(each) for line in lines)]
+
+
+def open_client() -> httpx.AsyncClient:
+    return httpx.AsyncClient(timeout=SECONDS)
 
 
 async def test_the_metrics_of_the_operations_page_exist(dev: Dev) -> None:
@@ -85,7 +96,7 @@ async def test_the_metrics_of_the_operations_page_exist(dev: Dev) -> None:
         search_attributes=TypedSearchAttributes([SearchAttributePair(WORKFLOW_ID, "newer")]),
     )
     try:
-        async with asyncio.timeout(SECONDS), httpx.AsyncClient() as client:
+        async with asyncio.timeout(SECONDS), open_client() as client:
             while "temporal_workflow_task_execution_failed{" not in (text := await read_metrics(dev, client)):
                 await asyncio.sleep(0.1)
     finally:
@@ -143,8 +154,8 @@ async def test_a_worker_serves_metrics_at_its_address(dev: Dev, tmp_path: Path) 
     process = await shell.begin("worker")
     try:
         assert process.stdout is not None
-        assert b"worker polls" in await asyncio.wait_for(process.stdout.readline(), 30)
-        async with httpx.AsyncClient() as client:
+        assert b"worker polls" in await asyncio.wait_for(process.stdout.readline(), SECONDS)
+        async with open_client() as client:
             health, metrics = [await client.get(f"http://{address}/{name}") for name in ("healthz", "metrics")]
     finally:
         process.terminate()
@@ -214,11 +225,10 @@ async def collector() -> AsyncIterator[Collector]:
 
 @pytest.mark.slow
 async def test_a_trace_connects_request_run_and_action(tmp_path: Path, collector: Collector) -> None:
-    dev = await start_dev(
-        tmp_path / "home", {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "100"}
-    )
+    exporter = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_EXPORTER_OTLP_TIMEOUT": "60"}
+    dev = await start_dev(tmp_path / "home", {**exporter, "OTEL_BSP_SCHEDULE_DELAY": "100"})
     trace = "0af7651916cd43dd8448eb211c80319c"
-    async with httpx.AsyncClient() as client:
+    async with open_client() as client:
         await client.get(f"{dev.ready['api']}/approvals/private")
     await run_logging_workflow(dev, traceparent=f"00-{trace}-b7ad6b7169203331-01")
     await stop_dev(dev)

@@ -12,7 +12,7 @@ from temporalio.service import RPCError
 from orchestrator.temporal.schedules.schedules import build_schedule_id
 from tests.cli.commands import InProcess
 from tests.cli.shell import Dev
-from tests.cli.support import require_success, write_definition
+from tests.cli.support import open_api, require_success, write_definition
 
 pytestmark = pytest.mark.temporal
 
@@ -100,7 +100,7 @@ async def test_a_change_of_a_workflow_settles_its_trigger(
     customer = f"verbs-by-{way}"
     temporal = await Client.connect(str(dev.ready["temporal_address"]))
     effects = []
-    async with httpx.AsyncClient(base_url=f"{dev.ready['api']}/api/v1", timeout=30) as api:
+    async with open_api(dev) as api:
         make = (
             change_by_command(command, customer, tmp_path)
             if way == "command"

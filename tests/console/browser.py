@@ -21,6 +21,7 @@ async def open_page(browser: Browser, base: str, customer: str = "", **options: 
     context = await browser.new_context(base_url=base, **{"viewport": {"width": 1440, "height": 900}, **options})
     if customer:
         await context.add_init_script(f"sessionStorage.setItem('orchestrator.customer', '{customer}')")
+    context.set_default_timeout(ALLOWED_MS)
     page = await context.new_page()
     mistakes: list[str] = []
 

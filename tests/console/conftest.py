@@ -1,6 +1,6 @@
 """The console in a real Chromium, on a server and a database of its own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import count
 
 import httpx
@@ -8,6 +8,7 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from orchestrator.service.services import Services
+from orchestrator.temporal.client import updates
 from tests.api.support import serve_api
 from tests.console.browser import ALLOWED_MS, open_page
 from tests.temporal.world import World
@@ -29,9 +30,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
-        launched = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        launched = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, timeout=3 * ALLOWED_MS)
         yield launched
         await launched.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def patient_updates() -> Iterator[None]:
+    """An operation on a run is refused after seconds without an answer of its worker, which a busy machine may take."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(updates, "UPDATE_SECONDS", 30.0)
+        patch.setattr(updates, "TAKEN_SECONDS", 25.0)
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -58,5 +68,4 @@ async def api(served: tuple[Services, str], customer: str) -> AsyncIterator[http
 async def page(browser: Browser, served: tuple[Services, str], customer: str) -> AsyncIterator[Page]:
     """The console as the customer sees it; a script error, a refused script or style fails the test."""
     async with open_page(browser, served[1], customer) as opened:
-        opened.set_default_timeout(ALLOWED_MS)
         yield opened

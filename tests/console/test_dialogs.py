@@ -121,7 +121,7 @@ async def test_reruns_and_what_failed_are_confirmed_by_the_keyboard(
         await page.goto("/#/runs")
         await page.goto(f"/#/runs/{run_id}?node={node}")
         for scheme in SCHEMES:
-            await page.emulate_media(color_scheme=scheme)
+            await page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
             await tab_to(page, page.get_by_role("button", name=name))
             await page.keyboard.press("Enter")
             await expect(page.get_by_role("button", name="Start the rerun")).to_be_visible()

@@ -313,7 +313,7 @@ async def test_a_run_marks_where_it_left_the_usual_path(
     async def count_archived() -> bool:
         return bool((await api.get("/workflows/order/versions/1/edges")).json()["runs"] == 11)
 
-    await wait_until(count_archived, 90)
+    await wait_until(count_archived)
     await page.goto(f"/#/runs/{unusual}")
 
     await page.get_by_role("button", name="left the usual path at “Large order?”").click()

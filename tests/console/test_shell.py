@@ -23,7 +23,7 @@ POLICY = (
 async def test_the_page_and_its_files_have_a_strict_policy_and_come_from_this_server(
     served: tuple[Services, str],
 ) -> None:
-    async with httpx.AsyncClient(base_url=served[1]) as client:
+    async with httpx.AsyncClient(base_url=served[1], timeout=60) as client:
         page = await client.get("/")
         links = re.findall(r'(?:src|href)="(static/[^"]+)"', page.text)
         answers = [await client.get(f"/{link}") for link in links]
@@ -39,7 +39,7 @@ async def test_the_page_and_its_files_have_a_strict_policy_and_come_from_this_se
 
 
 async def test_only_files_of_the_console_are_served(served: tuple[Services, str]) -> None:
-    async with httpx.AsyncClient(base_url=served[1]) as client:
+    async with httpx.AsyncClient(base_url=served[1], timeout=60) as client:
         for path in ("/static/none.js", "/static/..%2Fapp.py", "/static/%2e%2e/app.py", "/static/"):
             assert (await client.get(path)).status_code == 404, path
 
@@ -66,7 +66,7 @@ def test_the_first_page_is_at_most_25_kb_of_scripts() -> None:
 
 
 async def test_scripts_are_sent_compressed(served: tuple[Services, str]) -> None:
-    async with httpx.AsyncClient(base_url=served[1]) as client:
+    async with httpx.AsyncClient(base_url=served[1], timeout=60) as client:
         answer = await client.get("/static/console.js", headers={"Accept-Encoding": "gzip"})
 
     assert answer.headers["content-encoding"] == "gzip"

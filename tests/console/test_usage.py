@@ -29,7 +29,7 @@ async def test_what_a_run_has_used_is_shown_as_soon_as_it_is_counted(
         overview["run"] |= {"usage": None, "completed_at": datetime.now(UTC).isoformat()}
         await route.fulfill(response=answer, json=overview)
 
-    await wait_until(is_counted, 90)
+    await wait_until(is_counted)
     await page.route("**/overview?*", end_just_now, times=2)
     await page.goto(f"/#/runs/{run_id}")
 

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SECTION = (ROOT / "docs" / "actions.md").read_text().partition("## Write your own action")[2].partition("\n### ")[0]
 PART = re.compile(r"(?:^`(?P<file>[\w.]+)`:\n\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
-SECONDS = 300
+SECONDS = 600
 
 pytestmark = [pytest.mark.slow, pytest.mark.temporal]
 

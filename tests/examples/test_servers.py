@@ -10,7 +10,7 @@ from examples.servers import Mail, list_invoices, run_servers
 
 
 async def test_the_erp_lists_overdue_invoices_only_when_asked_to() -> None:
-    async with run_servers() as running, httpx.AsyncClient(base_url=running.http_url) as client:
+    async with run_servers() as running, httpx.AsyncClient(base_url=running.http_url, timeout=60) as client:
         overdue = (await client.get("/erp/invoices", params={"overdue": "true"})).json()["invoices"]
         everything = (await client.get("/erp/invoices")).json()["invoices"]
 
@@ -19,7 +19,7 @@ async def test_the_erp_lists_overdue_invoices_only_when_asked_to() -> None:
 
 
 async def test_the_crm_keeps_one_entry_for_one_idempotency_key() -> None:
-    async with run_servers() as running, httpx.AsyncClient(base_url=running.http_url) as client:
+    async with run_servers() as running, httpx.AsyncClient(base_url=running.http_url, timeout=60) as client:
         answers = [
             await client.post("/crm/activities", json={"type": "call"}, headers={"Idempotency-Key": key})
             for key in ("one", "one", "two")
@@ -32,7 +32,7 @@ async def test_the_crm_keeps_one_entry_for_one_idempotency_key() -> None:
 
 
 async def test_an_unknown_path_is_not_found() -> None:
-    async with run_servers() as running, httpx.AsyncClient() as client:
+    async with run_servers() as running, httpx.AsyncClient(timeout=60) as client:
         assert (await client.get(f"{running.http_url}/nowhere")).status_code == 404
 
 

@@ -71,14 +71,14 @@ def test_unique_items_compare_as_json() -> None:
 
 @pytest.mark.thorough
 def test_the_check_of_one_value_is_bounded() -> None:
-    # Compared with each other, these items took a minute.
+    # Compared with each other, these items took a minute. The limit is far from that and from the three seconds now.
     started = time.process_time()
     assert find_problems({"uniqueItems": True}, [{"a": index} for index in range(20_000)]) == []
     wide = {"items": {"anyOf": [{"const": index} for index in range(1_000)]}}
     (problem,) = find_problems(wide, [999] * 100_000)
 
     assert problem.message == "the value is too large to be checked against this schema"
-    assert time.process_time() - started < 5
+    assert time.process_time() - started < 30
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_patterns_and_formats_are_counted_by_the_text_they_read(schema: Any, val
     problems = find_problems(schema, value)
 
     assert [problem.message for problem in problems] == ["the value is too large to be checked against this schema"]
-    assert time.process_time() - started < 1
+    assert time.process_time() - started < 5
 
 
 def test_a_pattern_of_usual_size_applies_to_long_texts() -> None:
