@@ -31,7 +31,7 @@ from tests.golden import limit_batches, read_definition
 from tests.temporal.answers import Script
 from tests.temporal.golden_runs import make_slug
 from tests.temporal.test_failing_tasks import BrokenWorkflow
-from tests.temporal.world import HEARTBEAT_THROTTLE, NONE, QUEUE, QUICK, World, add_heartbeats, make_plan, wait_until
+from tests.temporal.world import HEARTBEAT_THROTTLE, NONE, QUEUE, World, add_heartbeats, make_plan, wait_until
 
 SUGGESTED_AT = 15
 """Events of history after which the server suggests to continue as new; its own figure is 4,096."""
@@ -1643,7 +1643,7 @@ async def run_flagged_worker(world: World, *, batch: bool) -> AsyncIterator[None
         task_queue=world.queue,
         workflows=[RunWorkflow],
         activities=[world.scripts.act, SegmentActivity(world.scripts.call_fused).run],
-        workflow_runner=QUICK,
+        workflow_runner=NONE,
         sticky_queue_schedule_to_start_timeout=timedelta(seconds=1),
         graceful_shutdown_timeout=timedelta(0),
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,

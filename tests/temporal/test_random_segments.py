@@ -42,7 +42,7 @@ from tests.temporal.test_random_runs import (
     require_undone,
     run_all,
 )
-from tests.temporal.world import QUICK, World, open_world
+from tests.temporal.world import NONE, World, open_world
 
 pytestmark = [pytest.mark.temporal, pytest.mark.slow]
 MOST_LOST = 3
@@ -116,7 +116,7 @@ async def test_random_graphs_run_as_on_the_simulator_when_segments_are_lost(shor
     segments = LostSegments(short.scripts)
     activities = [short.scripts.act, segments.run]
     worker = Worker(
-        short.client, task_queue=queue, workflows=[RunWorkflow], activities=activities, workflow_runner=QUICK
+        short.client, task_queue=queue, workflows=[RunWorkflow], activities=activities, workflow_runner=NONE
     )
     set_deadlock_timeout(worker)
     async with worker:

@@ -17,7 +17,7 @@ from orchestrator.temporal.worker import set_deadlock_timeout
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
 from orchestrator.temporal.workflow.segments import SEGMENT
 from tests.temporal.answers import Script
-from tests.temporal.world import QUICK, World, make_plan, wait_until
+from tests.temporal.world import NONE, World, make_plan, wait_until
 
 pytestmark = pytest.mark.temporal
 
@@ -260,7 +260,7 @@ async def test_a_step_that_the_run_does_not_ask_for_fails_the_workflow_task(
     plan = make_plan(nodes, "trigger -> fork", "a -> b", customer=customer, settings=FUSED)
     activities = [world.scripts.act, WrongSegments(world.scripts.call_fused).run]
     worker = Worker(
-        world.client, task_queue=queue, workflows=[RunWorkflow], activities=activities, workflow_runner=QUICK
+        world.client, task_queue=queue, workflows=[RunWorkflow], activities=activities, workflow_runner=NONE
     )
     set_deadlock_timeout(worker)
     async with worker:

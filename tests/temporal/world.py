@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker, WorkflowRunner
-from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner, SandboxRestrictions
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run
@@ -37,7 +37,6 @@ STORES = ("folder", pytest.param("s3", marks=pytest.mark.slow))
 
 STRICT = SandboxedWorkflowRunner()
 """Imports our modules again for each run, with every restriction: 0.15 s per run."""
-QUICK = SandboxedWorkflowRunner(restrictions=SandboxRestrictions.default.with_passthrough_modules("orchestrator"))
 NONE = UnsandboxedWorkflowRunner()
 """As in production."""
 HEARTBEAT_SECONDS = 60.0
@@ -128,7 +127,7 @@ async def open_world(
 
 
 @asynccontextmanager
-async def run_scripted_worker(world: World, runner: WorkflowRunner = QUICK, **more: Any) -> AsyncIterator[Worker]:
+async def run_scripted_worker(world: World, runner: WorkflowRunner = NONE, **more: Any) -> AsyncIterator[Worker]:
     """Run a worker whose actions follow the world's scripts."""
     worker = Worker(
         world.client,
