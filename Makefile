@@ -34,8 +34,12 @@ test: $(READY) ## Run all but the slow tests, on real Temporal servers too
 
 .PHONY: test-slow
 test-slow: $(READY) $(S3_SERVER)/.ready ## Run the slow tests, those on PostgreSQL and S3, and those that kill processes
-	$(BIN)/pytest -q $(PARALLEL) -m "(slow or postgresql) and not chaos"
+	$(BIN)/pytest -q $(PARALLEL) -m "(slow or postgresql) and not (chaos or long)"
 	$(BIN)/pytest -q -m chaos
+
+.PHONY: test-long
+test-long: $(READY) ## Run the longest tests, which CI leaves out
+	$(BIN)/pytest -q $(PARALLEL) -m long
 
 .PHONY: test-chaos
 test-chaos: $(READY) ## Kill processes at random moments while runs are operated, 200 times, and given 1,000 events
@@ -43,7 +47,7 @@ test-chaos: $(READY) ## Kill processes at random moments while runs are operated
 		tests/chaos/test_operator_actions.py tests/chaos/test_addressed_events.py
 
 .PHONY: test-all
-test-all: test test-slow ## Run every test
+test-all: test test-slow test-long ## Run every test
 
 .PHONY: lint
 lint: $(READY) ## Check style and types

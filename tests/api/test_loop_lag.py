@@ -266,6 +266,7 @@ async def test_hostile_webhooks_and_events(attack: Attack, api: httpx.AsyncClien
     attack.require_small_lag()
 
 
+@pytest.mark.long
 async def test_random_definitions(attack: Attack) -> None:
     rng = random.Random(SEED)
     for number in range(ROUNDS):

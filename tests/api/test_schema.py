@@ -22,7 +22,7 @@ from tests.temporal.world import World
 
 pytestmark = pytest.mark.temporal
 CONFIG = Path(__file__).with_name("schemathesis.toml")
-SECONDS = scale(30)
+SECONDS = scale(20)
 
 
 @pytest.fixture(scope="module")

@@ -43,6 +43,7 @@ async def test_a_namespace_that_does_not_exist_is_one_sentence(dev: Dev, tmp_pat
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_many_workers_start_and_stop_without_a_crash_or_a_hang(dev: Dev) -> None:
     slots = asyncio.Semaphore(3)
 

@@ -166,6 +166,7 @@ def test_nodes_see_what_the_check_says() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_nodes_of_many_graphs_see_what_the_check_says() -> None:
     check_many_graphs()
 

@@ -121,6 +121,7 @@ def draw_mutants(rng: random.Random) -> list[tuple[str, str, Mutant, list[Case],
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_mutations_of_the_examples_that_change_a_run_are_found() -> None:
     counts: Counter[str] = Counter()
     missed: list[str] = []

@@ -63,6 +63,7 @@ def list_fire_times(expression: str, zone: str, after: datetime, until: datetime
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_fire_times_are_those_of_temporal(world: World) -> None:
     customer, _ = world.script()
     schedules = Schedules(world.client, world.runs.settings)

@@ -17,6 +17,7 @@ QUEUED = 50 * scale(5)
 COMPUTING = 16
 
 
+@pytest.mark.long
 async def test_a_single_run_does_not_wait_for_hundreds_of_another(server: DevServer) -> None:
     async with open_world(server) as world:
         settings = world.runs.settings.model_copy(update={"task_queue": "fairness"})

@@ -57,6 +57,7 @@ async def measure(world: World, plan: Plan, given: Any = None) -> tuple[str, int
     return run.status, len(events)
 
 
+@pytest.mark.long
 async def test_a_loop_over_a_list_of_a_megabyte(world: World) -> None:
     customer, _ = world.script()
     rows = [{"id": number, "text": make_text(1_000)} for number in range(1_000)]
@@ -87,6 +88,7 @@ async def test_thousands_of_action_nodes(world: World, make: Any, count: int) ->
     assert len(script.calls) >= count
 
 
+@pytest.mark.long
 async def test_plan_and_state_near_the_limit(world: World) -> None:
     customer, _ = world.script()
     nodes = {"each": make_loop(800, "n", "note"), "note": "work", "end": {"type": "end", "config": {"output": "done"}}}
@@ -100,6 +102,7 @@ async def test_plan_and_state_near_the_limit(world: World) -> None:
     assert executions >= 2
 
 
+@pytest.mark.long
 async def test_a_map_whose_iterations_hold_long_loops(world: World) -> None:
     """Nothing inside a concurrent iteration could be written down: with 13,000 passes it failed at 45,000 events."""
     times = scale(800)

@@ -26,6 +26,7 @@ class SleepUntil:
         await workflow.sleep(max(due - workflow.now(), timedelta(milliseconds=1)))
 
 
+@pytest.mark.long
 async def test_timers_due_at_one_moment_drain(tmp_path: Path) -> None:
     """With the server's default of 512 workers about one run ended in a second: the rest passed their deadlines."""
     due = datetime.now(UTC) + timedelta(seconds=START_SECONDS)
