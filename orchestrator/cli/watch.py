@@ -20,7 +20,7 @@ ENDINGS = (*DEFINITION_ENDINGS, ".py")
 """Endings of files that matter: definitions, what lies beside them, and modules of actions."""
 SHOWN = 3
 ROUND_MILLISECONDS = 200
-"""Of watching; the first is over before the command runs."""
+"""Length of a round in which nothing changes. The command starts after the first round."""
 
 
 def rerun_on_changes(context: "typer.Context", names: Iterable[str]) -> None:
@@ -33,20 +33,21 @@ def rerun_on_changes(context: "typer.Context", names: Iterable[str]) -> None:
     folders, is_deep = list_folders(names)
     line = [sys.executable, "-m", "orchestrator.cli", *(each for each in context.find_root().obj if each != OPTION)]
     print_note(f"watching {', '.join(map(str, folders))}; Ctrl-C ends")
+    # Without a filter: what it leaves out would prolong the first round.
     rounds = watch(
-        *folders,
-        watch_filter=_make_filter(),
-        recursive=is_deep,
-        rust_timeout=ROUND_MILLISECONDS,
-        yield_on_timeout=True,
+        *folders, watch_filter=None, recursive=is_deep, rust_timeout=ROUND_MILLISECONDS, yield_on_timeout=True
     )
     next(rounds)  # from here on no change goes unnoticed
+    matters = _make_filter()
     process = subprocess.Popen(line, stdin=subprocess.DEVNULL)  # noqa: S603 - this very command
     try:
-        for changes in filter(None, rounds):
+        for changes in rounds:
+            changed = [path for change, path in changes if matters(change, path)]
+            if not changed:
+                continue
             process.terminate()
             process.wait()
-            print_note(f"\n{datetime.now():%H:%M:%S} {_name_changed(path for _, path in changes)} changed", "bold")
+            print_note(f"\n{datetime.now():%H:%M:%S} {_name_changed(changed)} changed", "bold")
             process = subprocess.Popen(line, stdin=subprocess.DEVNULL)  # noqa: S603 - this very command
     finally:
         process.wait()

@@ -3,10 +3,12 @@
 import asyncio
 import json
 import signal
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from unittest.mock import Mock
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -80,24 +82,30 @@ async def test_a_command_runs_again_after_each_change(command: str, wrong: str, 
         await read_until(lines, right)
 
 
-def test_a_change_that_comes_as_the_command_starts_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command ran before its files were watched."""
-    file = tmp_path / "hello.json"
-    file.touch()
-    context = Mock()
-    context.find_root.return_value.obj = []
-    started = Mock(side_effect=[Mock(), KeyboardInterrupt])
+class Started:
+    """A process that has ended."""
 
-    def start(*_: object, **__: object) -> Mock:
-        process: Mock = started()
+    def terminate(self) -> None:
+        """Do nothing."""
+
+    def wait(self) -> int:
+        return 0
+
+
+def count_starts(file: Path, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Watch a file that changes as the command starts; return the number of starts, after two or a minute."""
+    started: list[Started] = []
+
+    def start(*_: object, **__: object) -> Started:
+        started.append(Started())
+        if len(started) == 2:
+            raise KeyboardInterrupt
         file.write_text("changed")
-        return process
+        return started[0]
 
-    def give_up(*_: object) -> None:
-        pytest.fail("the change went unnoticed")
-
+    context: Any = SimpleNamespace(find_root=lambda: SimpleNamespace(obj=[]))
     monkeypatch.setattr("orchestrator.cli.watch.subprocess.Popen", start)
-    before = signal.signal(signal.SIGALRM, give_up)
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     signal.alarm(60)
     try:
         with pytest.raises(KeyboardInterrupt):
@@ -105,8 +113,30 @@ def test_a_change_that_comes_as_the_command_starts_is_noticed(tmp_path: Path, mo
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
+    return len(started)
 
-    assert started.call_count == 2
+
+def test_a_change_that_comes_as_the_command_starts_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command ran before its files were watched."""
+    assert count_starts(tmp_path / "hello.json", monkeypatch) == 2
+
+
+def test_a_file_beside_that_changes_all_the_time_keeps_no_command_from_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = threading.Event()
+
+    def write_log() -> None:
+        while not done.wait(0.02):
+            (tmp_path / "dev.log").write_text("a line")
+
+    writer = threading.Thread(target=write_log)
+    writer.start()
+    try:
+        assert count_starts(tmp_path / "hello.json", monkeypatch) == 2
+    finally:
+        done.set()
+        writer.join()
 
 
 def test_the_folders_of_files_are_watched_without_those_inside_them(tmp_path: Path) -> None:
