@@ -259,12 +259,14 @@ async def test_a_body_coded_twice_is_not_decoded(web: Web, call: Caller, status:
     web.routes["/end"] = lambda _: answer(200, {"end": True})
 
     tracemalloc.start()
-    if status == 302:
-        assert (await call("http.request", {"url": f"{web.url}/z"}))["body"] == {"end": True}
-    else:
-        assert (await call.failure("http.request", {"url": f"{web.url}/z"})).non_retryable
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    try:
+        if status == 302:
+            assert (await call("http.request", {"url": f"{web.url}/z"}))["body"] == {"end": True}
+        else:
+            assert (await call.failure("http.request", {"url": f"{web.url}/z"})).non_retryable
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
 
     assert peak < 10_000_000
 

@@ -18,7 +18,7 @@ from api.app import PREFIX
 from api.serve import bind, serve_http
 from orchestrator.service.services import Services, run_services
 from orchestrator.temporal.client.runs import Runs
-from tests.temporal.world import World, make_definition, wait_until
+from tests.temporal.world import World, extend_update_timeouts, make_definition, wait_until
 
 SET = {"a": {"type": "set", "config": {"x": 1}}}
 APPROVAL_KEY = "a key of the tests"
@@ -28,8 +28,6 @@ EVERY_HOUR = {"type": "schedule", "interval_seconds": 3600, "config": {"input": 
 CLIENT_SECONDS = 120.0
 """How long clients of the tests wait for an answer; the requests that wait for a run do so for a minute at most."""
 DEADLINES: dict[str, Any] = {
-    "orchestrator.temporal.client.updates.UPDATE_SECONDS": 90.0,
-    "orchestrator.temporal.client.updates.TAKEN_SECONDS": 80.0,
     "orchestrator.temporal.bulk.HEARTBEAT_TIMEOUT": timedelta(seconds=90),
     "orchestrator.temporal.bulk.SHUTDOWN_SECONDS": 90.0,
     "orchestrator.service.approvals.CONFIRM_SECONDS": 90.0,
@@ -45,7 +43,7 @@ DEADLINES: dict[str, Any] = {
 @contextmanager
 def extend_deadlines() -> Iterator[None]:
     """Let the service wait for workers, processes and the database for as long as a test does."""
-    with pytest.MonkeyPatch.context() as patch:
+    with extend_update_timeouts(), pytest.MonkeyPatch.context() as patch:
         for name, value in DEADLINES.items():
             patch.setattr(name, value)
         yield

@@ -96,7 +96,7 @@ async def test_a_request_that_waits_is_answered_when_the_process_stops(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was answered by a plain 500, so that the client started the run again."""
-    monkeypatch.setattr("api.serve.GRACE_SECONDS", 60)
+    monkeypatch.setattr("api.serve.GRACE_SECONDS", 30)
     async with httpx.AsyncClient(timeout=CLIENT_SECONDS) as client:
         async with serve_api(world, tmp_path) as (services, address):
             body = {"definition": make_definition({"a": WAIT}, "trigger -> a")}

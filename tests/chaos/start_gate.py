@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 
 class StartGate:
-    """Forwards to Temporal until it has seen the IDs of `allowed` runs there, then answers only."""
+    """Forwards requests to Temporal until they have named `allowed` runs, and then only its answers."""
 
     def __init__(self, target: int, run_ids: re.Pattern[bytes], allowed: int) -> None:
         self.target = target
@@ -24,6 +24,13 @@ class StartGate:
             task = asyncio.create_task(forwarding)
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """End all connections."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _forward_requests(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         try:
@@ -58,3 +65,4 @@ async def run_start_gate(target: int, run_ids: re.Pattern[bytes], allowed: int) 
         yield gate
     finally:
         server.close()
+        await gate.close()

@@ -17,7 +17,7 @@ from tests.chaos.killed_processes import PATIENCE, Dev, Effects, start_dev
 
 pytestmark = pytest.mark.chaos
 DELAY_SECONDS = 20
-"""The delay begins when the test is ready to see it, which may take a while on a busy machine all the same."""
+"""The delay begins when the test is ready to see it; a busy machine takes a while to see it then."""
 TEXT = "0123456789abcdef" * 16_384
 """Large enough to be stored outside of Temporal."""
 

@@ -8,8 +8,7 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from orchestrator.service.services import Services
-from orchestrator.temporal.client import updates
-from tests.api.support import serve_api
+from tests.api.support import extend_deadlines, serve_api
 from tests.console.browser import ALLOWED_MS, open_page
 from tests.temporal.world import World
 
@@ -35,12 +34,9 @@ async def browser() -> AsyncIterator[Browser]:
         await launched.close()
 
 
-@pytest.fixture(scope="session", autouse=True)
-def patient_updates() -> Iterator[None]:
-    """An operation on a run is refused after seconds without an answer of its worker, which a busy machine may take."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(updates, "UPDATE_SECONDS", 30.0)
-        patch.setattr(updates, "TAKEN_SECONDS", 25.0)
+@pytest.fixture(autouse=True)
+def _extended_deadlines() -> Iterator[None]:
+    with extend_deadlines():
         yield
 
 

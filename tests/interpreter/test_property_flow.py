@@ -110,8 +110,8 @@ def test_the_planner_always_answers(graph: Generated) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @LONG
 @given(draw_structured(crossing=4) | draw_wild())
-@pytest.mark.long
 def test_many_graphs_run_as_the_reference(graph: Generated) -> None:
     check_graph(graph)

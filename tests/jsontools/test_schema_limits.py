@@ -78,7 +78,7 @@ def test_the_check_of_one_value_is_bounded() -> None:
     (problem,) = find_problems(wide, [999] * 100_000)
 
     assert problem.message == "the value is too large to be checked against this schema"
-    assert time.process_time() - started < 30
+    assert time.process_time() - started < 15
 
 
 @pytest.mark.parametrize(

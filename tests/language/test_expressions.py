@@ -456,5 +456,5 @@ def test_secrets_in_a_long_list_are_inserted_in_linear_time() -> None:
     started = time.process_time()
 
     assert reveal(parameters, secrets, default_env({"secrets": {"s": "z"}}, strict=True)) == {"list": ["z"] * count}
-    assert time.process_time() - started < 7
+    assert time.process_time() - started < 4
     assert parameters == {"list": [None] * count}

@@ -32,7 +32,7 @@ async def services(world: World, tmp_path: Path) -> AsyncIterator[Services]:
 
 
 async def wait_for_row(services: Services, run_id: str, status: str, reason: str = "", node: str = "") -> RunSummary:
-    """Wait for a status, and where they are given for what is waited for and its node: they may follow later."""
+    """Wait for the row to have a status, and a reason and a node where these are given: they may follow later."""
 
     async def find() -> RunSummary | None:
         row = await services.operations.index.get(None, run_id)

@@ -49,7 +49,7 @@ async def find(services: Services, customer: str, kind: str) -> Stuck:
         stuck = await services.stuck.find(customer)
         return stuck if getattr(stuck, kind) else None
 
-    found: Stuck = await wait_until(look, 300)  # on a busy machine, the usual time is long, and this several times it
+    found: Stuck = await wait_until(look, 300)  # several times the usual duration, which is long on a busy machine
     return found
 
 

@@ -104,15 +104,15 @@ class Golden:
 
     def __init__(self, world: World, at_once: int = AT_ONCE) -> None:
         self.world = world
-        self._room, self._waiting_room = asyncio.Semaphore(at_once), asyncio.Semaphore(3 * at_once)
+        self._slots, self._slowed_slots = asyncio.Semaphore(at_once), asyncio.Semaphore(3 * at_once)
         self._tasks: dict[str, asyncio.Task[Run]] = {}
 
     def begin(self, wanted: list[Case]) -> None:
         """Start all cases, a few at a time; more of those that are slowed down, since they mostly wait."""
         for case in wanted:
             slowed = slow_down(case)
-            room = self._room if slowed is case else self._waiting_room
-            self._tasks[case.name] = asyncio.create_task(self._run(slowed, room))
+            slots = self._slots if slowed is case else self._slowed_slots
+            self._tasks[case.name] = asyncio.create_task(self._run(slowed, slots))
 
     async def run_to_end(self, case: Case) -> Run:
         """Wait for the run of a case and return its document."""
@@ -124,8 +124,8 @@ class Golden:
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    async def _run(self, case: Case, room: asyncio.Semaphore) -> Run:
-        async with room, asyncio.timeout(SECONDS):
+    async def _run(self, case: Case, slots: asyncio.Semaphore) -> Run:
+        async with slots, asyncio.timeout(SECONDS):
             customer, _ = self.world.script(case.actions, f"golden {case.name}")
             plan = case.plan(customer_id=customer)
             run_id = await self.world.start(plan, case.input, run_id=make_slug(case.name))

@@ -45,8 +45,11 @@ async def wait_until_shop_sleeps(world: World, run_id: str) -> None:
 async def test_a_called_workflow_in_a_scope_that_is_given_up_undoes_itself(world: World, mode: str) -> None:
     """No person has cancelled it: it is undone as after a failure, which is the default."""
     customer, script = world.script()
-    fork = {**RACE["fork"], "config": {"join": "any", "mode": mode}}
-    nodes = {**RACE, "fork": fork, "nap": {"type": "wait", "config": {"event": "go"}}}
+    nodes = {
+        "fork": {"type": "parallel", "branches": [["ask"], ["order"]], "config": {"join": "any", "mode": mode}},
+        "ask": {"type": "wait", "config": {"event": "go"}},
+        "order": RACE["order"],
+    }
     plan = make_plan(nodes, "trigger -> fork", customer=customer, workflows={"shop": make_shop()})
     run_id = await world.start(plan)
     await wait_until_shop_sleeps(world, run_id)

@@ -11,7 +11,7 @@ from tests.forecast.comparison import NOT_FORECAST, Comparison
 from tests.forecast.recorded_runs import read_recorded
 from tests.golden import Case, fuse_actions, list_differences, spread_loops
 from tests.histories import strip
-from tests.temporal.golden_runs import Golden, list_cases, make_slug
+from tests.temporal.golden_runs import SLOWED, Golden, list_cases, make_slug, slow_down
 from tests.temporal.record_histories import list_executions
 from tests.temporal.world import World
 
@@ -39,6 +39,14 @@ async def golden(world: World, request: pytest.FixtureRequest) -> AsyncIterator[
     runs.begin([case for case in [*list_cases(), *FUSED, *SPREAD] if case.name in names])
     yield runs
     await runs.close()
+
+
+@pytest.mark.parametrize("beginning", SLOWED)
+def test_what_is_slowed_down_is_a_case(beginning: str) -> None:
+    named = [case for case in [*list_cases(), *SPREAD] if case.name.partition(": ")[2].startswith(beginning)]
+
+    assert named
+    assert all(slow_down(case) != case for case in named)
 
 
 @pytest.mark.parametrize("case", list_cases(), ids=lambda case: case.name)

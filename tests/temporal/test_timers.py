@@ -14,7 +14,7 @@ from orchestrator.temporal.worker import set_deadlock_timeout
 from tests.scale import scale
 
 pytestmark = [pytest.mark.temporal, pytest.mark.slow]
-TIMERS = scale(400)
+TIMERS = scale(600)
 START_SECONDS = 30
 DRAIN_SECONDS = 300
 
