@@ -124,6 +124,7 @@ def test_a_change_that_comes_as_the_command_starts_is_noticed(tmp_path: Path, mo
 def test_a_file_beside_that_changes_all_the_time_keeps_no_command_from_running(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("orchestrator.cli.watch.ROUND_MILLISECONDS", 90_000)
     done = threading.Event()
 
     def write_log() -> None:
