@@ -33,7 +33,7 @@ test: $(READY) ## Run all but the slow tests, on real Temporal servers too
 	$(BIN)/pytest -q $(PARALLEL) -m "not slow and not chaos and not postgresql"
 
 .PHONY: test-slow
-test-slow: $(READY) $(S3_SERVER)/.ready ## Run the slow tests, those on PostgreSQL and S3, and those that kill processes
+test-slow: $(READY) $(S3_SERVER)/.ready ## Run slow tests, those on PostgreSQL and S3, and those that kill processes
 	$(BIN)/pytest -q $(PARALLEL) -m "(slow or postgresql) and not (chaos or long)"
 	$(BIN)/pytest -q -m chaos
 

@@ -18,7 +18,7 @@ from api.app import PREFIX
 from api.serve import bind, serve_http
 from orchestrator.service.services import Services, run_services
 from orchestrator.temporal.client.runs import Runs
-from tests.temporal.world import World, extend_update_timeouts, make_definition, wait_until
+from tests.temporal.world import World, extend_time_limits, make_definition, wait_until
 
 SET = {"a": {"type": "set", "config": {"x": 1}}}
 APPROVAL_KEY = "a key of the tests"
@@ -43,7 +43,7 @@ DEADLINES: dict[str, Any] = {
 @contextmanager
 def extend_deadlines() -> Iterator[None]:
     """Let the service wait for workers, processes and the database for as long as a test does."""
-    with extend_update_timeouts(), pytest.MonkeyPatch.context() as patch:
+    with extend_time_limits(), pytest.MonkeyPatch.context() as patch:
         for name, value in DEADLINES.items():
             patch.setattr(name, value)
         yield

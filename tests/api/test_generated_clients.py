@@ -21,7 +21,7 @@ from tests.api.clients.calls import CALLS, Call
 from tests.api.support import CLIENT_SECONDS, serve_api
 from tests.temporal.world import World
 
-pytestmark = [pytest.mark.temporal, pytest.mark.slow, pytest.mark.process]
+pytestmark = [pytest.mark.temporal, pytest.mark.slow, pytest.mark.long, pytest.mark.process]
 FILES = Path(__file__).with_name("clients")
 SECONDS = 300
 """For one program: the generators and compilers of a loaded machine."""

@@ -208,6 +208,7 @@ def attack(api: httpx.AsyncClient) -> Iterator[Attack]:
         yield Attack(api)
 
 
+@pytest.mark.long
 async def test_hostile_definitions(attack: Attack) -> None:
     for name, definition in iterate_definitions():
         body = encode(definition)

@@ -22,7 +22,7 @@ from orchestrator.temporal.replay import replay
 from tests.chaos.killed_processes import Dev, Effects, start_dev
 
 pytestmark = pytest.mark.chaos
-ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "1"))
 RUNS = 5
 ACTIONS = 8
 PATIENCE = 240.0

@@ -109,6 +109,7 @@ def test_a_module_of_the_same_name_that_was_imported_before_is_refused(name: str
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.temporal
 async def test_dev_serves_and_runs_in_such_a_folder(tmp_path: Path) -> None:
     definition = tmp_path / "note.json"

@@ -226,6 +226,7 @@ except SystemExit as end:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_many_concurrent_commands_exit_cleanly() -> None:
     slots = asyncio.Semaphore(4)
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.temporal.world import extend_update_timeouts
+from tests.temporal.world import extend_time_limits
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _extended_update_timeouts() -> Iterator[None]:
-    with extend_update_timeouts():
+def _extended_time_limits() -> Iterator[None]:
+    with extend_time_limits():
         yield

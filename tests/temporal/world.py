@@ -17,7 +17,7 @@ from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run
 from orchestrator.planner.planner import check
 from orchestrator.settings import Settings
-from orchestrator.temporal.client import connection, updates
+from orchestrator.temporal.client import connection, flow_reader, updates
 from orchestrator.temporal.client.connection import connect
 from orchestrator.temporal.client.runs import Runs
 from orchestrator.temporal.devserver import DevServer
@@ -56,14 +56,15 @@ async def wait_until(what: Callable[[], Awaitable[Any]], seconds: float = SECOND
 
 
 @contextmanager
-def extend_update_timeouts() -> Iterator[None]:
-    """Allow workers a minute to accept what an operator sends.
+def extend_time_limits() -> Iterator[None]:
+    """Allow workers a minute to accept what an operator sends, and clients some minutes to read a history.
 
-    On a busy machine, a worker may otherwise accept it after its sender has stopped waiting. Few tests are about that.
+    A busy machine may otherwise be too late. Few tests are about that.
     """
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(updates, "UPDATE_SECONDS", 70.0)
         patch.setattr(updates, "TAKEN_SECONDS", 60.0)
+        patch.setattr(flow_reader, "READ_SECONDS", 180.0)
         yield
 
 
