@@ -20,8 +20,8 @@ from orchestrator.store.triggers import STALE, Triggers
 from orchestrator.temporal.client.connection import connect
 from orchestrator.temporal.devserver import DevServer, run_dev_server
 from orchestrator.temporal.schedules.schedules import Schedules
-from tests.chaos.start_gate import run_start_gate
 from tests.postgres import create_database_url, run_postgres
+from tests.proxy import StartGate, run_proxy
 from tests.store.pending_starts import count_pending_starts
 from tests.temporal.world import make_definition, wait_until
 
@@ -174,7 +174,7 @@ async def test_an_accepted_event_starts_all_its_runs_once_whatever_is_killed(ser
             assert (await api.post(f"/workflows/w{number}/activate")).status_code == 200
     await service.kill("api")
     # Without the gate, all runs may have started before a busy machine kills the API.
-    async with run_start_gate(service.temporal.port, RUN_IDS, STARTED_BEFORE_KILL) as gate:
+    async with run_proxy(StartGate(service.temporal.port, RUN_IDS, STARTED_BEFORE_KILL)) as gate:
         await service.start_api(ORCHESTRATOR_TEMPORAL_ADDRESS=f"127.0.0.1:{gate.port}")
         await send_until_killed(service)
         assert gate.seen, "starts came through the gate, and were known as such"

@@ -10,8 +10,8 @@ from orchestrator.store import leases as module
 from orchestrator.store.database import Database, create_database
 from orchestrator.store.leases import LeaseLost, Leases
 from orchestrator.store.tables import leases
-from tests.frozen_proxy import run_frozen_proxy
 from tests.postgres import create_database_url
+from tests.proxy import FrozenProxy, run_proxy
 
 
 class Work:
@@ -84,7 +84,7 @@ async def test_a_lease_is_renewed_while_the_work_lasts(database: Database) -> No
 async def test_work_ends_when_the_database_does_not_answer(postgres: str) -> None:
     url = await create_database_url(postgres)
     name, port = url.rpartition("/")[2], int(postgres.rpartition(":")[2])
-    async with run_frozen_proxy(port) as proxy:
+    async with run_proxy(FrozenProxy(port)) as proxy:
         user = postgres.split("@")[0]
         database = create_database(f"postgresql+asyncpg://{user}@127.0.0.1:{proxy.port}/{name}")
         await database.migrate()

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import InternalError, PendingRollbackError
 
 from orchestrator.store.database import BROKEN, Database, StoreUnavailable, create_database
-from tests.frozen_proxy import run_frozen_proxy
+from tests.proxy import FrozenProxy, run_proxy
 
 
 async def read_one(database: Database) -> int | None:
@@ -31,7 +31,7 @@ async def read_one_in_time(database: Database) -> int | None:
 async def test_a_server_that_stops_answering_is_unavailable_after_the_deadline(postgres: str) -> None:
     """Every request hung without limit while PostgreSQL was stopped by SIGSTOP."""
     user, port = postgres.split("@")[0], int(postgres.rpartition(":")[2])
-    async with run_frozen_proxy(port) as proxy:
+    async with run_proxy(FrozenProxy(port)) as proxy:
         url = f"postgresql+asyncpg://{user}@127.0.0.1:{proxy.port}/postgres"
         database = create_database(url, command_seconds=1.0)
         assert await read_one_in_time(database) == 1

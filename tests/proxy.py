@@ -1,0 +1,107 @@
+"""TCP proxies on loopback that forward only a part of what they receive."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+
+class Proxy:
+    """Forwards connections to a port of this machine."""
+
+    def __init__(self, target: int) -> None:
+        self.target = target
+        self.port = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def admit(self, data: bytes, *, is_request: bool) -> bool:
+        """Return whether to forward what has come, now or after a wait."""
+        return True
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Forward one connection in both directions."""
+        answers, requests = await asyncio.open_connection("127.0.0.1", self.target)
+        for source, sink, is_request in ((reader, requests, True), (answers, writer, False)):
+            task = asyncio.create_task(self._forward(source, sink, is_request=is_request))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """End all connections."""
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, is_request: bool) -> None:
+        try:
+            while data := await source.read(65_536):
+                if await self.admit(data, is_request=is_request):
+                    sink.write(data)
+                    await sink.drain()
+        except ConnectionError:
+            pass
+        finally:
+            sink.close()
+
+
+class FrozenProxy(Proxy):
+    """Stops answering once it is frozen, as a server does whose process or machine is stopped."""
+
+    def __init__(self, target: int) -> None:
+        super().__init__(target)
+        self._thawed = asyncio.Event()
+        self._thawed.set()
+
+    def freeze(self) -> None:
+        """Forward nothing from now on."""
+        self._thawed.clear()
+
+    def thaw(self) -> None:
+        """Forward again, also what has been held back."""
+        self._thawed.set()
+
+    async def admit(self, data: bytes, *, is_request: bool) -> bool:
+        """Wait until the proxy is thawed."""
+        await self._thawed.wait()
+        return True
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Accept a connection, and forward it once the proxy is thawed."""
+        await self._thawed.wait()
+        await super().handle(reader, writer)
+
+
+class StartGate(Proxy):
+    """Forwards requests to Temporal until they have named `allowed` runs, and then only its answers."""
+
+    def __init__(self, target: int, run_ids: re.Pattern[bytes], allowed: int) -> None:
+        super().__init__(target)
+        self.run_ids = run_ids
+        self.allowed = allowed
+        self.seen: set[bytes] = set()
+
+    async def admit(self, data: bytes, *, is_request: bool) -> bool:
+        """Return whether it is an answer, or a request before the gate has closed."""
+        if not is_request:
+            return True
+        if len(self.seen) >= self.allowed:
+            return False
+        self.seen |= set(self.run_ids.findall(data))
+        return True
+
+
+P = TypeVar("P", bound=Proxy)
+
+
+@asynccontextmanager
+async def run_proxy(proxy: P) -> AsyncIterator[P]:
+    """Run a proxy on a free port."""
+    server = await asyncio.start_server(proxy.handle, "127.0.0.1", 0)
+    proxy.port = server.sockets[0].getsockname()[1]
+    try:
+        yield proxy
+    finally:
+        server.close()
+        await proxy.close()
