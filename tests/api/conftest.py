@@ -1,6 +1,6 @@
 """The API on loopback, with a real Temporal server and its own database."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from itertools import count
 from pathlib import Path
@@ -9,16 +9,10 @@ import httpx
 import pytest
 
 from orchestrator.service.services import Services
-from tests.api.support import CLIENT_SECONDS, Locked, extend_deadlines, serve_api
+from tests.api.support import CLIENT_SECONDS, Locked, extended_deadlines, serve_api  # noqa: F401 - a fixture
 from tests.temporal.world import World
 
 NUMBERS = count(1)
-
-
-@pytest.fixture(autouse=True)
-def _extended_deadlines() -> Iterator[None]:
-    with extend_deadlines():
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -40,9 +40,9 @@ DEADLINES: dict[str, Any] = {
 """Deadlines of the service that are meant for production, and that a busy machine misses without any fault."""
 
 
-@contextmanager
-def extend_deadlines() -> Iterator[None]:
-    """Let the service wait for workers, processes and the database for as long as a test does."""
+@pytest.fixture(autouse=True)
+def extended_deadlines() -> Iterator[None]:
+    """Let the service wait for workers, processes and the database as long as a test does, where this is imported."""
     with extend_time_limits(), pytest.MonkeyPatch.context() as patch:
         for name, value in DEADLINES.items():
             patch.setattr(name, value)

@@ -1,6 +1,6 @@
 """The console in a real Chromium, on a server and a database of its own."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from itertools import count
 
 import httpx
@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from orchestrator.service.services import Services
-from tests.api.support import extend_deadlines, serve_api
+from tests.api.support import extended_deadlines, serve_api  # noqa: F401 - a fixture
 from tests.console.browser import ALLOWED_MS, open_page
 from tests.temporal.world import World
 
@@ -32,12 +32,6 @@ async def browser() -> AsyncIterator[Browser]:
         launched = await playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS, timeout=3 * ALLOWED_MS)
         yield launched
         await launched.close()
-
-
-@pytest.fixture(autouse=True)
-def _extended_deadlines() -> Iterator[None]:
-    with extend_deadlines():
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -7,15 +7,29 @@ from typing import Any
 import httpx
 from playwright.async_api import Page, Route, expect
 
-from orchestrator.model.run import RunSummary
+from orchestrator.model.run import RunSummary, Status
 from orchestrator.service.services import Services
 from tests.api.support import wait_for_status
 from tests.console.examples import CHARGED, ORDER, REFUSED, activate, start
 from tests.temporal.world import World
 
 
-async def put_lost_runs(services: Services, runs: list[RunSummary]) -> None:
+async def put_lost_runs(services: Services, customer: str, workflow_id: str, status: Status, number: int) -> None:
     """Put runs into the index that Temporal does not have; the archiver would look for each of them before others."""
+    newest = datetime.now(UTC)
+    runs = [
+        RunSummary(
+            id=f"{customer}-{workflow_id}-{place:05}",
+            workflow_id=workflow_id,
+            workflow_version=1,
+            customer_id=customer,
+            status=status,
+            started_at=newest - timedelta(seconds=place),
+            completed_at=newest,
+            duration_ms=place,
+        )
+        for place in range(number)
+    ]
     await services.operations.index.put(runs)
     await services.operations.archive.mark_lost([run.id for run in runs])
 
@@ -106,22 +120,7 @@ async def test_selected_runs_are_paused_and_resumed(
 async def test_all_runs_that_match_are_taken_by_a_job_that_outlives_the_page_and_can_be_stopped(
     page: Page, served: tuple[Services, str], customer: str
 ) -> None:
-    newest = datetime.now(UTC)
-    await put_lost_runs(
-        served[0],
-        [
-            RunSummary(
-                id=f"{customer}-gone-{number:03}",
-                workflow_id="gone",
-                workflow_version=1,
-                customer_id=customer,
-                status="failed",
-                started_at=newest - timedelta(seconds=number),
-                completed_at=newest,
-            )
-            for number in range(400)
-        ],
-    )
+    await put_lost_runs(served[0], customer, "gone", "failed", 400)
     await page.goto("/#/runs?status=failed")
     await page.get_by_label("Select all").check()
     await page.get_by_role("button", name="Select all 400 that match").click()
@@ -142,23 +141,7 @@ async def test_all_runs_that_match_are_taken_by_a_job_that_outlives_the_page_and
 async def test_a_list_of_10_000_runs_opens_at_once_and_shows_older_pages(
     page: Page, served: tuple[Services, str], customer: str
 ) -> None:
-    newest = datetime.now(UTC)
-    await put_lost_runs(
-        served[0],
-        [
-            RunSummary(
-                id=f"{customer}-many-{number:05}",
-                workflow_id="many",
-                workflow_version=1,
-                customer_id=customer,
-                status="completed",
-                started_at=newest - timedelta(seconds=number),
-                completed_at=newest,
-                duration_ms=number,
-            )
-            for number in range(10_000)
-        ],
-    )
+    await put_lost_runs(served[0], customer, "many", "completed", 10_000)
     await page.goto("/")
 
     await expect(page.get_by_text("10,000 in all")).to_be_visible()

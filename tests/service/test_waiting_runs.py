@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from orchestrator.model.run import RunSummary
 from orchestrator.service.services import Services
 from orchestrator.store.run_filter import RunFilter
 from orchestrator.temporal.workflow import shown_waits
 from tests.api.support import WAIT, serve_api
+from tests.service.rows import wait_for_row
 from tests.temporal.world import World, make_plan, wait_until
 
 pytestmark = pytest.mark.temporal
@@ -25,19 +25,6 @@ DECLINED = {"pay": {"error": {"message": "declined", "error_type": "action_error
 async def services(world: World, tmp_path: Path) -> AsyncIterator[Services]:
     async with serve_api(world, tmp_path) as (services, _):
         yield services
-
-
-async def wait_for_row(services: Services, run_id: str, status: str, reason: str = "", node: str = "") -> RunSummary:
-    """Wait for the row to have a status, and a reason and a node where these are given: they may follow later."""
-
-    async def find() -> RunSummary | None:
-        row = await services.operations.index.get(None, run_id)
-        if row is None or row.status != status:
-            return None
-        return row if reason in ("", row.reason) and node in ("", row.node_id) else None
-
-    found: RunSummary = await wait_until(find)
-    return found
 
 
 @pytest.mark.parametrize(

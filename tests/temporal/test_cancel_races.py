@@ -9,7 +9,7 @@ import pytest
 from orchestrator.model.plan import Plan
 from orchestrator.model.run import Run
 from tests.temporal.answers import Script
-from tests.temporal.world import World, add_heartbeats, make_plan, wait_until
+from tests.temporal.world import World, add_heartbeats, make_plan, wait_for_call
 
 pytestmark = pytest.mark.temporal
 
@@ -19,7 +19,7 @@ MODES = pytest.mark.parametrize("mode", ["child", "inline"])
 ASK = {"type": "wait", "config": {"event": "go"}}
 LIMIT_SECONDS = 15
 """Time limits that pass while the other tests run; until then, `pay` has to be called."""
-Limited = dict[str, "asyncio.Task[tuple[Run, Script]]"]
+LimitedRuns = dict[str, "asyncio.Task[tuple[Run, Script]]"]
 """Runs that exceed a time limit: of the run, or of a parallel in it."""
 
 
@@ -31,13 +31,6 @@ async def run_race(world: World, nodes: dict[str, Any], *edges: str, **more: Any
     return await world.wait_for_end(run_id), script
 
 
-async def wait_for_call(script: Script, action: str) -> None:
-    async def has_called() -> bool:
-        return bool(script.list_calls(action))
-
-    await wait_until(has_called)
-
-
 async def start_race(world: World, nodes: dict[str, Any], *edges: str, **more: Any) -> tuple[str, Script]:
     customer, script = world.script(BROKEN)
     script.gates["charge"] = asyncio.Event()
@@ -47,10 +40,10 @@ async def start_race(world: World, nodes: dict[str, Any], *edges: str, **more: A
 
 
 @pytest.fixture(scope="module", autouse=True)
-async def limited(world: World) -> AsyncIterator[Limited]:
+async def limited_runs(world: World) -> AsyncIterator[LimitedRuns]:
     """Start the runs with the first test of this module; the last tests wait for them."""
     limit = {"timeout_seconds": LIMIT_SECONDS}
-    tasks: Limited = {"run, none": asyncio.create_task(run_race(world, {}, "trigger -> pay", settings=limit))}
+    tasks: LimitedRuns = {"run, none": asyncio.create_task(run_race(world, {}, "trigger -> pay", settings=limit))}
     for mode in ("child", "inline"):
         edge, node = "trigger -> fork", fork(mode, ["pay"])
         tasks[f"run, {mode}"] = asyncio.create_task(run_race(world, {"fork": node}, edge, settings=limit))
@@ -160,8 +153,8 @@ async def test_a_join_that_is_reached_does_not_wait_for_its_losers(world: World,
 
 
 @MODES
-async def test_the_time_limit_of_a_parallel(limited: Limited, mode: str) -> None:
-    run, script = await limited[f"parallel, {mode}"]
+async def test_the_time_limit_of_a_parallel(limited_runs: LimitedRuns, mode: str) -> None:
+    run, script = await limited_runs[f"parallel, {mode}"]
 
     assert run.failure is not None
     assert (run.failure["error_type"], len(script.list_calls("refund"))) == ("timeout_error", 1)
@@ -169,8 +162,8 @@ async def test_the_time_limit_of_a_parallel(limited: Limited, mode: str) -> None
 
 
 @pytest.mark.parametrize("mode", ["child", "inline", "none"])
-async def test_the_time_limit_of_a_run(limited: Limited, mode: str) -> None:
-    run, script = await limited[f"run, {mode}"]
+async def test_the_time_limit_of_a_run(limited_runs: LimitedRuns, mode: str) -> None:
+    run, script = await limited_runs[f"run, {mode}"]
 
     assert run.failure is not None
     assert (run.failure["error_type"], len(script.list_calls("refund"))) == ("timeout_error", 1)

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from orchestrator.simulator.simulate import simulate
-from tests.temporal.answers import Script
-from tests.temporal.world import World, make_definition, make_plan, wait_until
+from tests.temporal.world import World, make_definition, make_plan, wait_for_call
 
 pytestmark = pytest.mark.temporal
 
@@ -24,13 +23,6 @@ RACE = {
 
 def make_shop(**settings: Any) -> dict[str, Any]:
     return make_definition(SHOP_NODES, "trigger -> pay", "pay -> sleep", settings=settings)
-
-
-async def wait_for_calls(script: Script, action: str) -> None:
-    async def has_called() -> bool:
-        return bool(script.list_calls(action))
-
-    await wait_until(has_called)
 
 
 async def wait_until_shop_sleeps(world: World, run_id: str) -> None:
@@ -104,7 +96,7 @@ async def test_a_cancellation_waits_for_an_item_that_is_being_undone(world: Worl
     settings = {"compensate": "both"}
     plan = make_plan(nodes, "trigger -> each", "pay -> bad", customer=customer, settings=settings)
     run_id = await world.start(plan)
-    await wait_for_calls(script, "refund")
+    await wait_for_call(script, "refund")
     await world.runs.cancel(run_id)
     gate.set()
     run = await world.wait_for_end(run_id)

@@ -18,13 +18,8 @@ from orchestrator.temporal.segments import segment_run
 from orchestrator.temporal.segments.attempts import CallAction, find_pause
 from orchestrator.temporal.segments.segment_run import SegmentRun, Unsent
 
+pytestmark = pytest.mark.usefixtures("long_segments")
 EMPTY = ActionAnswer.from_value({})
-
-
-@pytest.fixture(autouse=True)
-def _unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no segment end because the machine is slow."""
-    monkeypatch.setattr(segment_run, "MAX_SECONDS", 60.0)
 
 
 def build_text(length: int) -> ActionAnswer:

@@ -11,7 +11,6 @@ from temporalio.worker import Worker
 
 from orchestrator.model.run import Run
 from orchestrator.temporal.client.runs import Runs
-from orchestrator.temporal.segments import segment_run
 from orchestrator.temporal.segments.activity import SegmentActivity
 from orchestrator.temporal.worker import set_deadlock_timeout
 from orchestrator.temporal.workflow.run_workflow import RunWorkflow
@@ -24,12 +23,6 @@ pytestmark = pytest.mark.temporal
 FUSED = {"execution": "local"}
 APART = {"execution": "local", "fuse": False}
 TOLD = {"id": "{{ uuid() }}", "at": "{{ now() }}"}
-
-
-@pytest.fixture
-def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a segment last, so that a slow machine does not divide what fits into one."""
-    monkeypatch.setattr(segment_run, "MAX_SECONDS", 60.0)
 
 
 def call(action: str = "work", **more: Any) -> dict[str, Any]:
@@ -50,7 +43,7 @@ def list_shown(run: Run) -> list[str]:
     return sorted(json.dumps(step.input_data) for step in run.steps if step.node_id.startswith("call"))
 
 
-@pytest.mark.usefixtures("unhurried")
+@pytest.mark.usefixtures("long_segments")
 async def test_a_chain_a_loop_and_branches_of_local_actions_leave_one_event(world: World) -> None:
     customer, script = world.script()
     nodes = {
@@ -69,7 +62,7 @@ async def test_a_chain_a_loop_and_branches_of_local_actions_leave_one_event(worl
     assert await count_events(world, run.id, EventType.EVENT_TYPE_MARKER_RECORDED) == 1
 
 
-@pytest.mark.usefixtures("unhurried")
+@pytest.mark.usefixtures("long_segments")
 async def test_branches_that_begin_with_fused_actions_run_in_one_segment(world: World) -> None:
     customer, script = world.script()
     names = [f"b{number}" for number in range(20)]
@@ -127,7 +120,7 @@ async def test_actions_are_sent_what_the_document_shows(world: World, concurrenc
     assert list_shown(run) == list_sent(script)
 
 
-@pytest.mark.usefixtures("unhurried")
+@pytest.mark.usefixtures("long_segments")
 async def test_attempts_in_and_outside_of_a_segment_count_together(world: World) -> None:
     # Pauses of 0.2 and 0.4 s are within a segment, that of 0.8 s is a timer.
     customer, script = world.script({"flaky": {"error": {"message": "busy"}}})

@@ -55,6 +55,15 @@ async def wait_until(what: Callable[[], Awaitable[Any]], seconds: float = SECOND
             await asyncio.sleep(0.02)
 
 
+async def wait_for_call(script: Script, action: str) -> None:
+    """Wait until an action has been called."""
+
+    async def has_called() -> bool:
+        return bool(script.list_calls(action))
+
+    await wait_until(has_called)
+
+
 @contextmanager
 def extend_time_limits() -> Iterator[None]:
     """Allow workers a minute to accept what an operator sends, and clients some minutes to read a history.
