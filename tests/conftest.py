@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from orchestrator.temporal import worker
 from orchestrator.temporal.devserver import DevServer, run_dev_server
 from tests.s3 import create_bucket, run_s3_server, set_variables
 from tests.temporal.world import World, open_world
@@ -31,6 +32,14 @@ def user_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CONFIG_HOME", str(folder))
         yield folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patient_workers() -> Iterator[None]:
+    """Let no workflow task count as stuck because the machine is busy; Temporal throws it away after 10 s anyway."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(worker, "DEADLOCK_SECONDS", 120.0)
+        yield
 
 
 @pytest.fixture(scope="session")
