@@ -50,6 +50,7 @@ async def test_a_history_that_the_code_contradicts_does_not_replay(dev: Dev, tmp
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_every_open_run_and_branch_replays(dev: Dev, tmp_path: Path) -> None:
     branch = {"id": "fan", "type": "parallel", "branches": [["one"], ["two"]]}
     waits = [{"id": name, "type": "wait", "config": {"event": name}} for name in ("one", "two")]

@@ -173,6 +173,7 @@ async def test_a_malformed_metrics_address_is_bad_usage(dev: Dev) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_each_log_line_of_a_run_has_its_ids(tmp_path: Path) -> None:
     dev = await start_dev(tmp_path / "home", {"ORCHESTRATOR_LOG_FORMAT": "json"})
     run = await run_logging_workflow(dev)

@@ -15,7 +15,7 @@ SECTION = (ROOT / "docs" / "actions.md").read_text().partition("## Write your ow
 PART = re.compile(r"(?:^`(?P<file>[\w.]+)`:\n\n)?^```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.DOTALL | re.MULTILINE)
 SECONDS = 600
 
-pytestmark = [pytest.mark.slow, pytest.mark.temporal]
+pytestmark = [pytest.mark.slow, pytest.mark.long, pytest.mark.temporal]
 
 
 def write_script() -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ OTHERS = {
     "docs/actions.md": "tests/docs/test_action_project.py",
 }
 """Pages whose commands other tests run."""
+LONG = ("docs/tutorial.md", "docs/how-to/ci.md")
 
 
 def is_run(block: Block) -> bool:
@@ -40,7 +42,11 @@ def starts_dev(page: str) -> bool:
     return any("$ orchestrator dev" in block.text for block in PAGES[page])
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if starts_dev(page)])
+def mark(page: str) -> Any:
+    return pytest.param(page, marks=pytest.mark.long) if page in LONG else page
+
+
+@pytest.mark.parametrize("page", [mark(page) for page in PAGES if starts_dev(page)])
 async def test_the_commands_of_a_page_with_its_own_server_do_what_it_shows(page: str, tmp_path: Path) -> None:
     await run_page(PAGES[page], tmp_path, {"8080": find_free_port()}, {})
 

@@ -43,6 +43,7 @@ async def test_a_single_run_does_not_wait_for_hundreds_of_another(server: DevSer
     assert before < QUEUED / 10, f"{before} of {QUEUED} actions of the other customer came first"
 
 
+@pytest.mark.long
 async def test_a_single_run_ends_beside_many_that_compute(server: DevServer) -> None:
     """All workflow tasks of the computing runs wait for each other in the worker, for longer than the SDK's 2 s."""
     async with open_world(server) as world:

@@ -38,6 +38,7 @@ def list_ended_executions() -> Iterator[tuple[str, WorkflowHistory]]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_each_recorded_history_is_read_as_its_worker_knew_it() -> None:
     executions = [execution for _, execution in list_ended_executions()]
 

@@ -147,6 +147,7 @@ async def test_random_graphs_run_as_on_the_simulator(short: World) -> None:
     assert counts["continued as new"] > 0
 
 
+@pytest.mark.long
 async def test_random_graphs_that_are_cut_inside_forks_run_as_on_the_simulator(short: World) -> None:
     """Concurrent iterations and inline branches are written down and resumed in the middle."""
     forking = [inline_branches(graph) for graph in draw_graphs(MOST) if has_forks(graph)]
@@ -295,6 +296,7 @@ def count_children(run: Run) -> int:
     )
 
 
+@pytest.mark.long
 async def test_whatever_an_operator_does_a_run_ends_and_replays(workers: tuple[World, World]) -> None:
     graphs = draw_graphs(MOST)
     counts: Counter[str] = Counter()

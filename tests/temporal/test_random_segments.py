@@ -127,6 +127,7 @@ async def test_random_graphs_run_as_on_the_simulator_when_segments_are_lost(shor
     assert segments.lost
 
 
+@pytest.mark.long
 async def test_whatever_an_operator_does_a_run_with_fused_actions_ends_and_replays(short: World) -> None:
     graphs, counts = draw_fused(MOST), Counter[str]()
     executions: list[tuple[str, str]] = []

@@ -140,6 +140,7 @@ def set_batch_flag(execution: WorkflowHistory, *, enabled: bool) -> WorkflowHist
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("enabled", [False, True])
 async def test_histories_replay_in_either_order_of_a_cancellation_and_another_event(enabled: bool) -> None:
     """The SDK has a flag, off for now, that changes the order within a workflow task; it is recorded with each run."""

@@ -66,6 +66,7 @@ def test_a_compressed_state_counts_as_it_is_once_it_is_read() -> None:
 
 @pytest.mark.temporal
 @pytest.mark.slow
+@pytest.mark.long
 async def test_large_runs_that_wait_are_evicted_and_continue_all_the_same(world: World) -> None:
     """15 runs of 0.5 MB in a cache of 2 MB: fails where the SDK no longer evicts runs on request."""
     queue = f"cached-{next(world.numbers)}"

@@ -66,6 +66,7 @@ async def read_build(world: World, run_id: str) -> str | None:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_no_run_is_lost_when_a_worker_is_upgraded(alone: World) -> None:
     customer, script = alone.script()
     script.gates["work"] = asyncio.Event()

@@ -34,6 +34,7 @@ def make_loop(times: int) -> dict[str, Any]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 async def test_a_loop_of_costly_values_ends(world: World) -> None:
     # Only nodes were counted, so the workflow task outlasted the deadlock detector and the run hung for ever.
     customer, _ = world.script()
