@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
+from tests.stream_server import run_stream_server
+
 
 class Proxy:
     """Forwards connections to a port of this machine."""
@@ -13,7 +15,7 @@ class Proxy:
     def __init__(self, target: int) -> None:
         self.target = target
         self.port = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
 
     async def admit(self, data: bytes, *, is_request: bool) -> bool:
         """Return whether to forward what has come, now or after a wait."""
@@ -22,17 +24,19 @@ class Proxy:
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Forward one connection in both directions."""
         answers, requests = await asyncio.open_connection("127.0.0.1", self.target)
-        for source, sink, is_request in ((reader, requests, True), (answers, writer, False)):
-            task = asyncio.create_task(self._forward(source, sink, is_request=is_request))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        self._writers |= {writer, requests}
+        try:
+            await asyncio.gather(
+                self._forward(reader, requests, is_request=True), self._forward(answers, writer, is_request=False)
+            )
+        finally:
+            requests.close()
+            self._writers -= {writer, requests}
 
-    async def close(self) -> None:
-        """End all connections."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    def close_connections(self) -> None:
+        """Close all connections, to both sides."""
+        for writer in self._writers:
+            writer.close()
 
     async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, is_request: bool) -> None:
         try:
@@ -44,6 +48,28 @@ class Proxy:
             pass
         finally:
             sink.close()
+
+
+class ClosingProxy(Proxy):
+    """Closes connections as soon as they are made while its target is away."""
+
+    def __init__(self, target: int) -> None:
+        super().__init__(target)
+        self.is_away = False
+        self.refused = 0
+        """Number of connections that were closed."""
+
+    def take_away(self) -> None:
+        """Close all connections, and new ones from now on."""
+        self.is_away = True
+        self.close_connections()
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Forward a connection unless the target is away."""
+        if self.is_away:
+            self.refused += 1
+        else:
+            await super().handle(reader, writer)
 
 
 class FrozenProxy(Proxy):
@@ -98,10 +124,6 @@ P = TypeVar("P", bound=Proxy)
 @asynccontextmanager
 async def run_proxy(proxy: P) -> AsyncIterator[P]:
     """Run a proxy on a free port."""
-    server = await asyncio.start_server(proxy.handle, "127.0.0.1", 0)
-    proxy.port = server.sockets[0].getsockname()[1]
-    try:
+    async with run_stream_server(proxy.handle) as port:
+        proxy.port = port
         yield proxy
-    finally:
-        server.close()
-        await proxy.close()

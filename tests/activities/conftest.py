@@ -18,6 +18,7 @@ from activities.resources import Resources
 from activities.runtime import run_action
 from orchestrator.settings import Settings
 from tests.postgres import run_postgres
+from tests.stream_server import run_stream_server
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
@@ -42,24 +43,17 @@ class Web:
     routes: dict[str, Callable[[Comparison], bytes | Awaitable[bytes]]] = field(default_factory=dict)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode()
-            first, *lines = head.split("\r\n")
-            method, target, _ = first.split(" ")
-            headers = {
-                name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)
-            }
-            body = await reader.readexactly(int(headers.get("content-length", 0)))
-            parts = urlsplit(target)
-            request = Comparison(method, parts.path, parse_qs(parts.query), headers, body)
-            self.seen.append(request)
-            answer = self.routes[parts.path](request)
-            writer.write(answer if isinstance(answer, bytes) else await answer)
-            await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            return  # the client disconnected, as some tests do
-        finally:
-            writer.close()
+        head = (await reader.readuntil(b"\r\n\r\n")).decode()
+        first, *lines = head.split("\r\n")
+        method, target, _ = first.split(" ")
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
+        body = await reader.readexactly(int(headers.get("content-length", 0)))
+        parts = urlsplit(target)
+        request = Comparison(method, parts.path, parse_qs(parts.query), headers, body)
+        self.seen.append(request)
+        answer = self.routes[parts.path](request)
+        writer.write(answer if isinstance(answer, bytes) else await answer)
+        await writer.drain()
 
 
 def answer(status: int = 200, body: Any = b"", *, kind: str = "application/json", **headers: str) -> bytes:
@@ -74,12 +68,9 @@ def answer(status: int = 200, body: Any = b"", *, kind: str = "application/json"
 @pytest.fixture
 async def web() -> AsyncIterator[Web]:
     made = Web("")
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    port = server.sockets[0].getsockname()[1]
-    made.url = f"http://127.0.0.1:{port}"
-    yield made
-    server.close()
-    await server.wait_closed()
+    async with run_stream_server(made.serve) as port:
+        made.url = f"http://127.0.0.1:{port}"
+        yield made
 
 
 def make_environment(*, attempt: int = 1, seconds: float = 600.0, **more: Any) -> ActivityEnvironment:

@@ -6,18 +6,15 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.chaos.killed_processes import PATIENCE, Dev, Effects
+from tests.stream_server import run_stream_server
 
 
 @pytest.fixture
 async def effects() -> AsyncIterator[Effects]:
     made = Effects()
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
-    made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    yield made
-    server.close()
-    for task in list(made.serving):
-        task.cancel()
-    await asyncio.gather(*made.serving, return_exceptions=True)
+    async with run_stream_server(made.serve) as port:
+        made.url = f"http://127.0.0.1:{port}"
+        yield made
 
 
 @pytest.fixture

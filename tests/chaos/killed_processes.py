@@ -7,7 +7,6 @@ import signal
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 PATIENCE = 240.0
@@ -26,34 +25,24 @@ class Effects:
     held: dict[str, asyncio.Event] = field(default_factory=dict)
     """Paths whose later requests are answered once their event is set."""
     arrived: dict[str, asyncio.Event] = field(default_factory=dict)
-    serving: set[asyncio.Task[Any]] = field(default_factory=set)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self.serving.add(task)
-        try:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-            path = head[0].split(" ")[1]
-            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
-            await reader.readexactly(int(headers.get("content-length", 0)))
-            self.asked.append(path)
-            self.done.setdefault(headers["idempotency-key"], path)
-            self.arrived.setdefault(path, asyncio.Event()).set()
-            if path in self.slow_once:
-                self.slow_once.remove(path)
-                await asyncio.Event().wait()
-            if path in self.held:
-                await self.held[path].wait()
-            body = json.dumps({"done": path}).encode()
-            head_line = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
-            writer.write(f"{head_line}connection: close\r\n\r\n".encode() + body)
-            await writer.drain()
-        except (ConnectionError, asyncio.IncompleteReadError):
-            return  # the client has been killed
-        finally:
-            writer.close()
-            self.serving.discard(task)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        path = head[0].split(" ")[1]
+        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
+        await reader.readexactly(int(headers.get("content-length", 0)))
+        self.asked.append(path)
+        self.done.setdefault(headers["idempotency-key"], path)
+        self.arrived.setdefault(path, asyncio.Event()).set()
+        if path in self.slow_once:
+            self.slow_once.remove(path)
+            await asyncio.Event().wait()
+        if path in self.held:
+            await self.held[path].wait()
+        body = json.dumps({"done": path}).encode()
+        head_line = f"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+        writer.write(f"{head_line}connection: close\r\n\r\n".encode() + body)
+        await writer.drain()
 
     async def until(self, path: str) -> None:
         async with asyncio.timeout(PATIENCE):

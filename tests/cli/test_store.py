@@ -12,6 +12,7 @@ from orchestrator.store.database import FILE
 from tests.cli.commands import InProcess
 from tests.cli.shell import SECONDS, Shell
 from tests.cli.support import require_success
+from tests.stream_server import run_stream_server
 
 
 def test_the_database_is_migrated_and_an_old_one_is_refused(tmp_path: Path) -> None:
@@ -54,10 +55,8 @@ async def test_ctrl_c_ends_what_waits_for_the_database_without_a_traceback(args:
     async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked.set()
         await reader.read()
-        writer.close()
 
-    async with await asyncio.start_server(say_nothing, "127.0.0.1", 0) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with run_stream_server(say_nothing) as port:
         shell = Shell({"ORCHESTRATOR_DATABASE_URL": f"postgresql://me@127.0.0.1:{port}/x?ssl=disable"})
         process = await shell.begin(*args)
         async with asyncio.timeout(SECONDS):

@@ -22,6 +22,7 @@ from orchestrator.settings import Settings
 from orchestrator.telemetry import metrics
 from orchestrator.temporal.search_attributes import WORKFLOW_ID
 from tests.cli.shell import ROOT, SECONDS, Dev, Shell, start_dev, stop_dev
+from tests.stream_server import run_stream_server
 
 pytestmark = pytest.mark.temporal
 OWN_LABELS: dict[str, tuple[str, ...]] = {
@@ -198,30 +199,26 @@ class Collector:
     url: str = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-                headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
-                body = await reader.readexactly(int(headers["content-length"]))
-                if headers.get("content-encoding") == "gzip":
-                    import gzip
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
+            body = await reader.readexactly(int(headers["content-length"]))
+            if headers.get("content-encoding") == "gzip":
+                import gzip
 
-                    body = gzip.decompress(body)
-                for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                    self.spans += [span for scope in resource.scope_spans for span in scope.spans]
-                writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
+                body = gzip.decompress(body)
+            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+                self.spans += [span for scope in resource.scope_spans for span in scope.spans]
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
+            await writer.drain()
 
 
 @pytest.fixture
 async def collector() -> AsyncIterator[Collector]:
     collector = Collector()
-    server = await asyncio.start_server(collector.serve, "127.0.0.1", 0)
-    collector.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    yield collector
-    server.close()
+    async with run_stream_server(collector.serve) as port:
+        collector.url = f"http://127.0.0.1:{port}"
+        yield collector
 
 
 @pytest.mark.slow

@@ -1,9 +1,10 @@
 """A gRPC server on loopback that answers every call with one status, such as UNAUTHENTICATED."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+
+from tests.stream_server import run_stream_server
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, SETTINGS, PING = 0, 1, 4, 6
@@ -26,24 +27,19 @@ async def run_refusing_server(status: int, message: str) -> AsyncIterator[str]:
     )
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            await reader.readexactly(len(PREFACE))
-            _write_frame(writer, SETTINGS)
-            while True:
-                head = await reader.readexactly(9)
-                payload = await reader.readexactly(int.from_bytes(head[:3]))
-                kind, flags, stream = head[3], head[4], int.from_bytes(head[5:])
-                if kind in (SETTINGS, PING) and not flags & ACK:
-                    _write_frame(writer, kind, ACK, payload=payload if kind == PING else b"")
-                if kind in (DATA, HEADERS) and flags & END_STREAM:
-                    _write_frame(writer, HEADERS, END_STREAM | END_HEADERS, stream, trailers)
-        writer.close()
+        await reader.readexactly(len(PREFACE))
+        _write_frame(writer, SETTINGS)
+        while True:
+            head = await reader.readexactly(9)
+            payload = await reader.readexactly(int.from_bytes(head[:3]))
+            kind, flags, stream = head[3], head[4], int.from_bytes(head[5:])
+            if kind in (SETTINGS, PING) and not flags & ACK:
+                _write_frame(writer, kind, ACK, payload=payload if kind == PING else b"")
+            if kind in (DATA, HEADERS) and flags & END_STREAM:
+                _write_frame(writer, HEADERS, END_STREAM | END_HEADERS, stream, trailers)
 
-    server = await asyncio.start_server(answer, "127.0.0.1", 0)
-    try:
-        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
+    async with run_stream_server(answer) as port:
+        yield f"127.0.0.1:{port}"
 
 
 def _write_frame(

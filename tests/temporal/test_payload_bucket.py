@@ -14,8 +14,8 @@ from orchestrator.temporal.payload_store import bucket
 from orchestrator.temporal.payload_store.bucket import Bucket
 from orchestrator.temporal.payload_store.driver import open_objects
 from orchestrator.temporal.payload_store.objects import PayloadUnavailable, StoreRejected, build_key, build_mark
+from tests.proxy import ClosingProxy, run_proxy
 from tests.s3 import create_bucket, run_s3_server, set_variables
-from tests.temporal.relay import Relay, run_relay
 from tests.temporal.world import World, make_plan, open_world, wait_until
 
 pytestmark = pytest.mark.slow
@@ -89,16 +89,16 @@ async def test_a_process_does_not_start_where_the_bucket_denies_access(
 
 
 @asynccontextmanager
-async def open_relay(server_url: str, patch: pytest.MonkeyPatch) -> AsyncIterator[Relay]:
-    """Run a relay to the S3 server; the variables of the AWS tools name the relay."""
-    async with run_relay(int(server_url.rpartition(":")[2])) as relay:
-        set_variables(patch, f"http://127.0.0.1:{relay.port}")
-        yield relay
+async def open_proxy(server_url: str, patch: pytest.MonkeyPatch) -> AsyncIterator[ClosingProxy]:
+    """Run a proxy to the S3 server; the variables of the AWS tools name the proxy."""
+    async with run_proxy(ClosingProxy(int(server_url.rpartition(":")[2]))) as proxy:
+        set_variables(patch, f"http://127.0.0.1:{proxy.port}")
+        yield proxy
 
 
-async def wait_for_refusals(relay: Relay, count: int) -> None:
+async def wait_for_refusals(proxy: ClosingProxy, count: int) -> None:
     async def are_refused() -> bool:
-        return relay.refused >= count
+        return proxy.refused >= count
 
     await wait_until(are_refused)
 
@@ -108,11 +108,11 @@ async def test_a_process_waits_for_its_bucket_and_marks_it(
     world: World, s3_server: str, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = world.runs.settings.model_copy(update={"payload_store": f"{s3_bucket}/late"})
-    async with open_relay(s3_server, monkeypatch) as relay:
-        relay.take_away()
+    async with open_proxy(s3_server, monkeypatch) as proxy:
+        proxy.take_away()
         starting = asyncio.create_task(wait_and_connect(settings))
-        await wait_for_refusals(relay, 2)
-        relay.is_away = False
+        await wait_for_refusals(proxy, 2)
+        proxy.is_away = False
         client = await starting
         identity = (await read_namespace_id(client)).encode()
         mark = build_mark("default", identity)
@@ -123,14 +123,14 @@ async def test_a_process_waits_for_its_bucket_and_marks_it(
 async def test_requests_outlast_a_bucket_that_is_away(
     s3_server: str, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with open_relay(s3_server, monkeypatch) as relay:
+    async with open_proxy(s3_server, monkeypatch) as proxy:
         objects = Bucket(s3_bucket)
         await asyncio.to_thread(objects.write, "n/a/0", b"before")
-        relay.take_away()
+        proxy.take_away()
         writing = asyncio.create_task(asyncio.to_thread(objects.write, "n/a/1", b"x"))
         reading = asyncio.create_task(asyncio.to_thread(objects.read, "n/a/0"))
-        await wait_for_refusals(relay, 2 * TOO_OFTEN)
-        relay.is_away = False
+        await wait_for_refusals(proxy, 2 * TOO_OFTEN)
+        proxy.is_away = False
         await writing
 
         assert await reading == b"before"
@@ -147,17 +147,17 @@ async def test_no_action_is_called_again_because_the_bucket_was_away_for_its_res
         "end": {"type": "end", "config": {"output": "{{ steps.one.output }}"}},
     }
     async with (
-        open_relay(s3_server, monkeypatch) as relay,
+        open_proxy(s3_server, monkeypatch) as proxy,
         open_world(server, queue="away", payload_store=f"{s3_bucket}/away") as away,
     ):
         customer, script = away.script({"work": {"output": {"text": TEXT}}})
         plan = make_plan(nodes, "trigger -> ask", "ask -> one", "one -> end", customer=customer)
         run_id = await away.start(plan)
         await away.wait_for_waiting(run_id, "event")
-        relay.take_away()
+        proxy.take_away()
         await away.runs.send_event(run_id, "go", {}, key="one")
-        await wait_for_refusals(relay, TOO_OFTEN)
-        relay.is_away = False
+        await wait_for_refusals(proxy, TOO_OFTEN)
+        proxy.is_away = False
         run = await away.wait_for_end(run_id)
 
     assert (run.status, run.output) == ("completed", {"text": TEXT})
@@ -167,9 +167,9 @@ async def test_no_action_is_called_again_because_the_bucket_was_away_for_its_res
 async def test_requests_to_a_bucket_that_stays_away_end(
     s3_server: str, s3_bucket: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with open_relay(s3_server, monkeypatch) as relay:
+    async with open_proxy(s3_server, monkeypatch) as proxy:
         objects = Bucket(s3_bucket, {**bucket.RETRIES, "retry_timeout": timedelta(seconds=1)})
-        relay.take_away()
+        proxy.take_away()
 
         with pytest.raises(PayloadUnavailable, match="cannot be written"):
             await asyncio.to_thread(objects.write, "n/a/0", b"x")

@@ -1,0 +1,40 @@
+"""A TCP server on loopback that leaves no connection open when it ends."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+Handle = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def run_stream_server(handle: Handle) -> AsyncIterator[int]:
+    """Serve connections for the duration of the context, and yield the port.
+
+    A connection is closed when `handle` returns. One that the client breaks off is no error; any other exception of
+    `handle` is raised at the end.
+    """
+    connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            try:
+                await handle(reader, writer)
+            finally:
+                writer.close()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connections[asyncio.create_task(serve(reader, writer))] = writer
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task, writer in connections.items():
+            task.cancel()
+            writer.transport.abort()  # a task that has not begun closes nothing
+        await asyncio.gather(*connections, return_exceptions=True)
+    for task in connections:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise error
