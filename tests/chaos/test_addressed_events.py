@@ -22,7 +22,7 @@ from tests.temporal.world import make_definition
 
 pytestmark = [pytest.mark.chaos, pytest.mark.postgresql]
 
-NUMBER = int(os.environ.get("CHAOS_EVENTS", "100"))
+NUMBER = int(os.environ.get("CHAOS_EVENTS", "60"))
 KILLS = max(4, NUMBER // 100)
 AT_ONCE = 12
 SEED = 20_261_126

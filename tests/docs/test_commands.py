@@ -15,7 +15,15 @@ OTHERS = {
     "docs/actions.md": "tests/docs/test_action_project.py",
 }
 """Pages whose commands other tests run."""
-LONG = ("docs/tutorial.md", "docs/how-to/ci.md")
+LONG = (
+    "docs/how-to/ci.md",
+    "docs/how-to/migrate.md",
+    "docs/how-to/repair.md",
+    "docs/how-to/secrets.md",
+    "docs/how-to/test.md",
+    "docs/tutorial.md",
+    "docs/upgrade.md",
+)
 
 
 def is_run(block: Block) -> bool:
@@ -51,7 +59,7 @@ async def test_the_commands_of_a_page_with_its_own_server_do_what_it_shows(page:
     await run_page(PAGES[page], tmp_path, {"8080": find_free_port()}, {})
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if not starts_dev(page)])
+@pytest.mark.parametrize("page", [mark(page) for page in PAGES if not starts_dev(page)])
 async def test_the_commands_of_a_page_do_what_it_shows(page: str, tmp_path: Path, dev: Dev) -> None:
     api = str(dev.ready["api"])
 

@@ -69,8 +69,9 @@ COSTLY = ("a value that takes too much work", "a value nested deeper", "bulk_imp
 def list_cases() -> list[Any]:
     cases = [case for case in load_cases() if "refused" not in case.expect and case.expect.get("status") != "waiting"]
     cases += [inline for case in cases if (inline := inline_branches(case)) is not None]
+    costly = [pytest.mark.slow, pytest.mark.long]
     return [
-        pytest.param(case, id=case.name, marks=[pytest.mark.slow] if any(name in case.name for name in COSTLY) else [])
+        pytest.param(case, id=case.name, marks=costly if any(name in case.name for name in COSTLY) else [])
         for case in cases
     ]
 
