@@ -51,5 +51,6 @@ async def run_in_background(work: Coroutine[Any, Any, None], name: str) -> Async
         yield
     finally:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await asyncio.wait([task])
+        if not task.cancelled():
+            task.result()

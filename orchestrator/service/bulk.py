@@ -166,10 +166,10 @@ class Bulk:
 
     async def _pause(self) -> None:
         self._wakeup.clear()
-        try:
-            await asyncio.wait_for(self._wakeup.wait(), LOOK_SECONDS)
-        except TimeoutError:
-            return
+        with contextlib.suppress(TimeoutError):
+            # Not `asyncio.wait_for`: in Python 3.11 it loses a cancellation that comes in the moment of the wakeup.
+            async with asyncio.timeout(LOOK_SECONDS):
+                await self._wakeup.wait()
 
     async def _ensure_workflow(self, job: BulkJob) -> None:
         """Start the workflow of a job, unless it has been started: a crash may come between the two."""

@@ -4,7 +4,6 @@ All times are those of the database: the clocks of the machines may differ by mo
 """
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine
@@ -72,8 +71,7 @@ class Leases:
             await task
         finally:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, Exception):
-                await task
+            await asyncio.gather(task, return_exceptions=True)
         return True
 
     async def _renew(self, name: str, seconds: float, deadline: float) -> bool:

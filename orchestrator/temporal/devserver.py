@@ -118,7 +118,8 @@ class DevServer:
             return
         cast(asyncio.StreamWriter, process.stdin).close()
         try:
-            await asyncio.wait_for(process.wait(), EXIT_SECONDS)
+            async with asyncio.timeout(EXIT_SECONDS):
+                await process.wait()
         except TimeoutError:
             process.kill()
             await process.wait()
@@ -265,8 +266,9 @@ async def _watch(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
         raise
     finally:
         watcher.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watcher
+        await asyncio.wait([watcher])
+        if not watcher.cancelled():
+            watcher.result()
 
 
 async def _start_supervisor(home: Path, command: list[str]) -> asyncio.subprocess.Process:

@@ -10,6 +10,7 @@ import pytest
 
 from api.models.bulk import BulkRequest
 from orchestrator.errors import ServerUnavailable
+from orchestrator.service.bulk import LOOK_SECONDS, Bulk
 from orchestrator.service.services import Services
 from orchestrator.store.bulk_jobs import BulkJob
 from orchestrator.store.run_filter import RunFilter
@@ -330,6 +331,22 @@ async def test_a_batch_that_is_stopped_operates_no_further_run(services: Service
     assert await services.bulk.jobs.list_items(job.id) == []
     await services.bulk.apply(job.id, [], lambda: False)
     assert [item.outcome for item in await services.bulk.jobs.list_items(job.id)] == ["done"]
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_a_service_ends_although_a_job_ends_in_the_same_moment(services: Services, turns: int) -> None:
+    """`asyncio.wait_for` of Python 3.11 loses a cancellation in that moment: the process never ended."""
+    bulk = Bulk(services.bulk.jobs, services.bulk.operations, services.bulk.reruns, services.bulk.migrations)
+
+    async def is_looking_for_jobs() -> bool:
+        return bool(bulk._wakeup._waiters)  # type: ignore[attr-defined]
+
+    async with asyncio.timeout(LOOK_SECONDS + 60):
+        async with bulk.run_in_background():
+            await wait_until(is_looking_for_jobs)
+            bulk._wakeup.set()
+            for _ in range(turns):  # of the event loop
+                await asyncio.sleep(0)
 
 
 async def test_a_workflow_is_paused_with_its_runs(api: httpx.AsyncClient) -> None:

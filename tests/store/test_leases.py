@@ -65,6 +65,30 @@ async def test_work_ends_when_another_process_has_the_lease(database: Database) 
 
 
 @pytest.mark.usefixtures("_renewed_often")
+async def test_who_is_cancelled_while_work_without_a_lease_ends_is_cancelled(database: Database) -> None:
+    """The cancellation was lost, the lost lease was logged, and a service that was ending went on."""
+    begun, ending, may_end = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def work() -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ending.set()
+            await may_end.wait()
+
+    task = asyncio.create_task(Leases(database, "a").run_while_held("index", SECONDS, work))
+    await begun.wait()
+    async with database.write_transaction() as connection:
+        await connection.execute(update(leases).values(holder="b"))
+    async with asyncio.timeout(SECONDS):
+        await ending.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+@pytest.mark.usefixtures("_renewed_often")
 async def test_a_lease_is_renewed_while_the_work_lasts(database: Database) -> None:
     """A long comparison of schedules outlasted its lease, and another process began one beside it."""
     holder = Leases(database, "a")

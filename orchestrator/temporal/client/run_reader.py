@@ -119,12 +119,10 @@ class RunReader:
                 follow_workflows([run_id, *tree.running])
                 # A long history takes a while to read: half of the time is left to others.
                 await asyncio.sleep(max(DEBOUNCE_SECONDS, took))
-                try:
-                    await asyncio.wait_for(changed.wait(), REFRESH_SECONDS)
-                except TimeoutError:
-                    continue
-                finally:
-                    changed.clear()
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(REFRESH_SECONDS):
+                        await changed.wait()
+                changed.clear()
 
     async def follow(self, run_id: str, cursor: Cursor) -> AsyncIterator[tuple[str, StreamEvent]]:
         """Return the stream of a run's events after the cursor, each with the cursor that follows it.
