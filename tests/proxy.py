@@ -23,15 +23,19 @@ class Proxy:
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Forward one connection in both directions."""
-        answers, requests = await asyncio.open_connection("127.0.0.1", self.target)
-        self._writers |= {writer, requests}
+        self._writers.add(writer)
         try:
-            await asyncio.gather(
-                self._forward(reader, requests, is_request=True), self._forward(answers, writer, is_request=False)
-            )
+            answers, requests = await asyncio.open_connection("127.0.0.1", self.target)
+            self._writers.add(requests)
+            try:
+                await asyncio.gather(
+                    self._forward(reader, requests, is_request=True), self._forward(answers, writer, is_request=False)
+                )
+            finally:
+                requests.close()
+                self._writers.discard(requests)
         finally:
-            requests.close()
-            self._writers -= {writer, requests}
+            self._writers.discard(writer)
 
     def close_connections(self) -> None:
         """Close all connections, to both sides."""

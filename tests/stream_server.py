@@ -24,6 +24,9 @@ async def run_stream_server(handle: Handle) -> AsyncIterator[int]:
                 writer.close()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not server.is_serving():
+            writer.transport.abort()
+            return
         connections[asyncio.create_task(serve(reader, writer))] = writer
 
     server = await asyncio.start_server(accept, "127.0.0.1", 0)

@@ -51,6 +51,7 @@ async def run_in_background(work: Coroutine[Any, Any, None], name: str) -> Async
         yield
     finally:
         task.cancel()
-        await asyncio.wait([task])
-        if not task.cancelled():
-            task.result()
+        # Where the caller is cancelled meanwhile, this cancels the task again, waits for it, and raises CancelledError.
+        (result,) = await asyncio.gather(task, return_exceptions=True)
+        if isinstance(result, Exception):
+            raise result

@@ -171,5 +171,11 @@ async def run_bulk_worker(client: Client, queue: str, apply: Apply, finish: Fini
         max_concurrent_workflow_tasks=4,
         max_heartbeat_throttle_interval=timedelta(seconds=HEARTBEAT_SECONDS),
     )
-    async with worker:
-        yield
+    has_started = False
+    try:
+        async with worker:
+            has_started = True
+            yield
+    finally:
+        if has_started:  # a cancellation in the last moment lets the worker end alone
+            await worker.shutdown()

@@ -266,9 +266,9 @@ async def _watch(work: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
         raise
     finally:
         watcher.cancel()
-        await asyncio.wait([watcher])
-        if not watcher.cancelled():
-            watcher.result()
+        (result,) = await asyncio.gather(watcher, return_exceptions=True)
+        if isinstance(result, Exception):
+            raise result
 
 
 async def _start_supervisor(home: Path, command: list[str]) -> asyncio.subprocess.Process:

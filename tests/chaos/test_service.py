@@ -27,7 +27,8 @@ from tests.temporal.world import make_definition, wait_until
 
 pytestmark = [pytest.mark.chaos, pytest.mark.postgresql]
 PATIENCE = 240.0
-SUBSCRIBERS = 100
+SUBSCRIBERS = 120
+"""More than one batch of starts."""
 STARTED_BEFORE_KILL = 10
 """Starts that reach Temporal before the API is killed; a few more may come in the same packet as the last of them."""
 RUN_IDS = re.compile(rb"\bw\d+-[0-9a-z]{16}\b")

@@ -54,6 +54,10 @@ def mark(page: str) -> Any:
     return pytest.param(page, marks=pytest.mark.long) if page in LONG else page
 
 
+def test_pages_that_take_long_exist() -> None:
+    assert set(LONG) <= PAGES.keys()
+
+
 @pytest.mark.parametrize("page", [mark(page) for page in PAGES if starts_dev(page)])
 async def test_the_commands_of_a_page_with_its_own_server_do_what_it_shows(page: str, tmp_path: Path) -> None:
     await run_page(PAGES[page], tmp_path, {"8080": find_free_port()}, {})

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from temporalio.worker import Worker
 
 from orchestrator.temporal import bulk
 from orchestrator.temporal.bulk import IsStopped, run_bulk_worker, start_bulk, stop_bulk
@@ -52,6 +53,42 @@ async def test_a_stop_ends_the_batch_after_the_runs_under_way(world: World, monk
 
     assert job.ended == [True]
     assert (job.attempts, completed) == (1, [job.id])
+
+
+async def test_a_worker_of_jobs_ends_although_its_end_is_cancelled(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was left to itself while the service closed the database."""
+    workers: list[Worker] = []
+
+    class KeptWorker(Worker):
+        def __init__(self, *args: Any, **more: Any) -> None:
+            super().__init__(*args, **more)
+            workers.append(self)
+
+    monkeypatch.setattr(bulk, "Worker", KeptWorker)
+    may_end = asyncio.Event()
+
+    async def apply(job_id: str, position: list[Any], is_stopped: IsStopped) -> None:
+        """No job is started."""
+
+    async def serve() -> None:
+        async with run_bulk_worker(world.client, "bulk-end", apply, Job().finish):
+            await may_end.wait()
+
+    async def has_started() -> bool:
+        return bool(workers) and workers[0].is_running
+
+    serving = asyncio.create_task(serve())
+    await wait_until(has_started)
+    may_end.set()
+    for _ in range(3):  # turns of the event loop: the worker has been told to end
+        await asyncio.sleep(0)
+    serving.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await serving
+
+    assert workers[0].is_shutdown
 
 
 @pytest.mark.slow

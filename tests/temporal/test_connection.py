@@ -109,3 +109,18 @@ async def test_an_update_without_a_worker_is_reported(world: World, monkeypatch:
         await runs.resolve(run_id, "a", "skip")
 
     await runs.terminate(run_id)
+
+
+async def test_an_update_that_is_cancelled_while_it_waits_for_a_worker_is_cancelled(world: World) -> None:
+    """The SDK makes an error of a cancellation: it was told as a missing worker, and bulk jobs tried again."""
+    runs = Runs(world.client, world.runs.settings.model_copy(update={"task_queue": "nobody-is-there"}))
+    run_id = (await runs.start(runs.prepare(make_plan({"a": "work"}, "trigger -> a", customer="nobody")))).id
+    handle = world.client.get_workflow_handle(run_id)
+    sending = asyncio.create_task(updates.execute_update(handle, "repair", {}))
+    await asyncio.sleep(0.5)  # by then it has mostly been sent; before that the SDK is cancelled as other code is
+
+    sending.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await sending
+    await runs.terminate(run_id)

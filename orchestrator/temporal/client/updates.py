@@ -36,6 +36,9 @@ async def execute_update(handle: WorkflowHandle[Any, Any], name: str, message: M
         async with asyncio.timeout(UPDATE_SECONDS):
             return await _send(handle, name, {**message, "expires_at": expires_at})
     except (TimeoutError, WorkflowUpdateRPCTimeoutOrCancelledError) as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():  # the SDK makes the same error of a cancellation
+            raise asyncio.CancelledError from error
         raise no_worker_error() from error
     except WorkflowUpdateFailedError as error:
         cause = error.cause
