@@ -42,10 +42,15 @@ DEADLINES: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def extended_deadlines() -> Iterator[None]:
-    """Let the service wait for workers, processes and the database as long as a test does, where this is imported."""
+    """Let the service wait for workers, processes and the database as long as a test does, where this is imported.
+
+    It compares all schedules when it starts only: a schedule that was activated since the list was read is installed
+    once more, and meanwhile shown as pending.
+    """
     with extend_time_limits(), pytest.MonkeyPatch.context() as patch:
         for name, value in DEADLINES.items():
             patch.setattr(name, value)
+        patch.setattr("orchestrator.service.reconciler.COMPARE_EVERY", timedelta(days=1))
         yield
 
 
