@@ -371,6 +371,7 @@ async def test_embedded_and_detached_is_bad_usage(tmp_path: Path) -> None:
     assert "the embedded one stops with this command" in done.err
 
 
+@pytest.mark.long
 @pytest.mark.slow
 async def test_the_invoice_reminder_runs_end_to_end(tmp_path: Path) -> None:
     env = {**os.environ, "ORCHESTRATOR_HOME": str(tmp_path / "home")}
@@ -387,6 +388,7 @@ async def test_the_invoice_reminder_runs_end_to_end(tmp_path: Path) -> None:
     assert "Temporal UI  http://127.0.0.1:" in done.out
 
 
+@pytest.mark.long
 @pytest.mark.slow
 async def test_a_copy_of_the_folder_is_a_backup(tmp_path: Path) -> None:
     """The steps of docs/operations.md: stop, copy, and continue from the copy without a difference."""

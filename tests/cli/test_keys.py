@@ -100,6 +100,7 @@ async def test_keys_are_created_rotated_and_revoked_by_the_api(shell: Shell) -> 
     assert (again.code, "is revoked and cannot be rotated" in again.err, again.out) == (2, True, "")
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.temporal
 async def test_what_a_key_creates_carries_its_name(shell: Shell, tmp_path: Path) -> None:

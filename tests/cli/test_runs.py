@@ -205,6 +205,7 @@ async def test_a_worker_without_a_server_exits_with_3() -> None:
     )
 
 
+@pytest.mark.long
 @pytest.mark.slow
 async def test_many_short_commands_with_a_client_end_well_some_of_them_at_once(dev: Dev) -> None:
     slots = asyncio.Semaphore(3)

@@ -146,6 +146,7 @@ async def read_metrics(dev: Dev, client: httpx.AsyncClient) -> str:
     return (await client.get(f"{dev.ready['api']}/metrics")).text
 
 
+@pytest.mark.long
 @pytest.mark.slow
 async def test_a_worker_serves_metrics_at_its_address(dev: Dev, tmp_path: Path) -> None:
     from orchestrator.temporal.devserver import find_free_port

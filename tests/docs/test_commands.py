@@ -16,11 +16,14 @@ OTHERS = {
 }
 """Pages whose commands other tests run."""
 LONG = (
+    "docs/api.md",
+    "docs/how-to/approve.md",
     "docs/how-to/ci.md",
     "docs/how-to/migrate.md",
     "docs/how-to/repair.md",
     "docs/how-to/secrets.md",
     "docs/how-to/test.md",
+    "docs/how-to/webhooks.md",
     "docs/tutorial.md",
     "docs/upgrade.md",
 )

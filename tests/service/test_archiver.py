@@ -106,6 +106,7 @@ async def test_a_run_that_cannot_be_read_in_time_keeps_no_other_from_the_archive
         assert await services.archiver.archive.get(customer, stubborn.id) is None
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["read", "compress"])
 async def test_whatever_is_wrong_with_a_run_keeps_no_other_from_the_archive(
@@ -229,6 +230,7 @@ async def test_a_backlog_of_the_archive_keeps_nobody_from_reading_runs() -> None
     assert len(waiting) > 1
 
 
+@pytest.mark.long
 @pytest.mark.slow
 async def test_the_size_and_the_age_of_a_backlog_are_shown(world: World, tmp_path: Path) -> None:
     """Where the archive cannot keep up, the gauges grow, and lists are as they were."""

@@ -102,6 +102,7 @@ async def test_failing_runs_end_when_they_are_cancelled_or_their_time_is_over(wo
     assert REGISTRY.get_sample_value("orchestrator_failing_runs_ended_total", {"error_type": "timeout_error"})
 
 
+@pytest.mark.long
 async def test_a_failing_branch_does_not_keep_its_run_from_being_cancelled(world: World, tmp_path: Path) -> None:
     customer, _ = world.script()
     nodes = {"fork": {"type": "parallel", "branches": [["a"]]}, "a": WAIT}

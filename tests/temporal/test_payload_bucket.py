@@ -27,6 +27,7 @@ TOO_OFTEN = 12
 """The library sends a failed request again 10 times by itself, in 2 to 3 seconds."""
 
 
+@pytest.mark.long
 def test_more_objects_than_fit_a_page_are_listed_and_removed(s3_bucket: str) -> None:
     objects = Bucket(f"{s3_bucket}/many")
     of_one = [build_key("n", "a", str(number).encode()) for number in range(MANY)]

@@ -201,6 +201,7 @@ async def compare_with_simulator(short: World, graphs: Sequence[Generated], leas
     return counts
 
 
+@pytest.mark.long
 async def test_random_runs_are_rerun_from_any_step_as_on_the_simulator(short: World) -> None:
     """Actions always answer the same, so a rerun ends as the run that it continues."""
     graphs = [

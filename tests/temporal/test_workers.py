@@ -63,6 +63,7 @@ async def test_a_run_continues_on_another_worker(alone: World) -> None:
     assert next(step for step in run.steps if step.node_id == "each").output_data["items"] == list(range(12))
 
 
+@pytest.mark.long
 @pytest.mark.slow
 async def test_a_run_evicted_after_every_task_behaves_the_same(alone: World) -> None:
     """Each workflow task replays everything before it, so nondeterministic code fails here."""
