@@ -171,11 +171,9 @@ async def run_bulk_worker(client: Client, queue: str, apply: Apply, finish: Fini
         max_concurrent_workflow_tasks=4,
         max_heartbeat_throttle_interval=timedelta(seconds=HEARTBEAT_SECONDS),
     )
-    has_started = False
-    try:
-        async with worker:
-            has_started = True
+    async with worker:
+        try:
             yield
-    finally:
-        if has_started:  # a cancellation in the last moment lets the worker end alone
+        finally:
+            # The context waits for this once more, so that a cancellation in that moment leaves no worker behind.
             await worker.shutdown()
