@@ -18,7 +18,7 @@ from activities.resources import Resources
 from activities.runtime import run_action
 from orchestrator.settings import Settings
 from tests.postgres import run_postgres
-from tests.stream_server import run_stream_server
+from tests.stream_server import read_http_request, run_stream_server
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 
@@ -43,13 +43,9 @@ class Web:
     routes: dict[str, Callable[[Comparison], bytes | Awaitable[bytes]]] = field(default_factory=dict)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        first, *lines = head.split("\r\n")
-        method, target, _ = first.split(" ")
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines if line)}
-        body = await reader.readexactly(int(headers.get("content-length", 0)))
-        parts = urlsplit(target)
-        request = Comparison(method, parts.path, parse_qs(parts.query), headers, body)
+        sent = await read_http_request(reader)
+        parts = urlsplit(sent.target)
+        request = Comparison(sent.method, parts.path, parse_qs(parts.query), sent.headers, sent.body)
         self.seen.append(request)
         answer = self.routes[parts.path](request)
         writer.write(answer if isinstance(answer, bytes) else await answer)

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import uuid4
 
+from tests.stream_server import read_http_request
+
 PATIENCE = 240.0
 
 
@@ -27,12 +29,10 @@ class Effects:
     arrived: dict[str, asyncio.Event] = field(default_factory=dict)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        path = head[0].split(" ")[1]
-        headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
-        await reader.readexactly(int(headers.get("content-length", 0)))
+        request = await read_http_request(reader)
+        path = request.target
         self.asked.append(path)
-        self.done.setdefault(headers["idempotency-key"], path)
+        self.done.setdefault(request.headers["idempotency-key"], path)
         self.arrived.setdefault(path, asyncio.Event()).set()
         if path in self.slow_once:
             self.slow_once.remove(path)

@@ -1,6 +1,7 @@
 """Metrics, log lines and traces of real processes."""
 
 import asyncio
+import gzip
 import json
 import re
 import shutil
@@ -22,7 +23,7 @@ from orchestrator.settings import Settings
 from orchestrator.telemetry import metrics
 from orchestrator.temporal.search_attributes import WORKFLOW_ID
 from tests.cli.shell import ROOT, SECONDS, Dev, Shell, start_dev, stop_dev
-from tests.stream_server import run_stream_server
+from tests.stream_server import read_http_request, run_stream_server
 
 pytestmark = pytest.mark.temporal
 OWN_LABELS: dict[str, tuple[str, ...]] = {
@@ -201,13 +202,9 @@ class Collector:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
-            head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
-            body = await reader.readexactly(int(headers["content-length"]))
-            if headers.get("content-encoding") == "gzip":
-                import gzip
-
-                body = gzip.decompress(body)
+            request = await read_http_request(reader)
+            is_compressed = request.headers.get("content-encoding") == "gzip"
+            body = gzip.decompress(request.body) if is_compressed else request.body
             for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
                 self.spans += [span for scope in resource.scope_spans for span in scope.spans]
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n")
