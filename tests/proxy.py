@@ -15,7 +15,7 @@ class Proxy:
     def __init__(self, target: int) -> None:
         self.target = target
         self.port = 0
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._writers: list[asyncio.StreamWriter] = []
 
     async def admit(self, data: bytes, *, is_request: bool) -> bool:
         """Return whether to forward what has come, now or after a wait."""
@@ -23,22 +23,18 @@ class Proxy:
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Forward one connection in both directions."""
-        self._writers.add(writer)
+        self._writers.append(writer)
+        answers, requests = await asyncio.open_connection("127.0.0.1", self.target)
+        self._writers.append(requests)
         try:
-            answers, requests = await asyncio.open_connection("127.0.0.1", self.target)
-            self._writers.add(requests)
-            try:
-                await asyncio.gather(
-                    self._forward(reader, requests, is_request=True), self._forward(answers, writer, is_request=False)
-                )
-            finally:
-                requests.close()
-                self._writers.discard(requests)
+            await asyncio.gather(
+                self._forward(reader, requests, is_request=True), self._forward(answers, writer, is_request=False)
+            )
         finally:
-            self._writers.discard(writer)
+            requests.close()
 
     def close_connections(self) -> None:
-        """Close all connections, to both sides."""
+        """Close all connections, to both sides; one that has been closed stays so."""
         for writer in self._writers:
             writer.close()
 

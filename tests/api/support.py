@@ -36,21 +36,19 @@ DEADLINES: dict[str, Any] = {
     "orchestrator.service.process_pool.WALL_SECONDS": 300.0,
     "orchestrator.service.process_pool.WAIT_SECONDS": 300.0,
     "orchestrator.service.webhooks.handler.TIMEOUT_SECONDS": 90.0,
+    # Schedules are compared when a service starts, and not again: one that was activated since the list was read is
+    # installed once more, and meanwhile shown as pending.
+    "orchestrator.service.reconciler.COMPARE_EVERY": timedelta(days=1),
 }
-"""Deadlines of the service that are meant for production, and that a busy machine misses without any fault."""
+"""Times of the service that are meant for production, and that fail tests on a busy machine without any fault."""
 
 
 @pytest.fixture(autouse=True)
 def extended_deadlines() -> Iterator[None]:
-    """Let the service wait for workers, processes and the database as long as a test does, where this is imported.
-
-    It compares all schedules when it starts only: a schedule that was activated since the list was read is installed
-    once more, and meanwhile shown as pending.
-    """
+    """Let the service wait for workers, processes and the database as long as a test does, where this is imported."""
     with extend_time_limits(), pytest.MonkeyPatch.context() as patch:
         for name, value in DEADLINES.items():
             patch.setattr(name, value)
-        patch.setattr("orchestrator.service.reconciler.COMPARE_EVERY", timedelta(days=1))
         yield
 
 

@@ -9,14 +9,14 @@ from orchestrator.service.background import run_in_background
 
 async def test_who_is_cancelled_while_background_work_ends_is_cancelled() -> None:
     """The cancellation was lost, and who had asked for it waited for ever."""
-    ending, may_end = asyncio.Event(), asyncio.Event()
+    ending = asyncio.Event()
 
     async def work() -> None:
         try:
             await asyncio.Event().wait()
         finally:
             ending.set()
-            await may_end.wait()
+            await asyncio.Event().wait()
 
     async def serve() -> None:
         async with run_in_background(work(), "work"):
@@ -28,7 +28,6 @@ async def test_who_is_cancelled_while_background_work_ends_is_cancelled() -> Non
 
     with pytest.raises(asyncio.CancelledError):
         await serving
-    may_end.set()
 
 
 async def test_an_error_of_background_work_is_raised_at_the_end() -> None:

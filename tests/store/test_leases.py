@@ -67,7 +67,7 @@ async def test_work_ends_when_another_process_has_the_lease(database: Database) 
 @pytest.mark.usefixtures("_renewed_often")
 async def test_who_is_cancelled_while_work_without_a_lease_ends_is_cancelled(database: Database) -> None:
     """The cancellation was lost, the lost lease was logged, and a service that was ending went on."""
-    begun, ending, may_end = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    begun, ending = asyncio.Event(), asyncio.Event()
 
     async def work() -> None:
         begun.set()
@@ -75,7 +75,7 @@ async def test_who_is_cancelled_while_work_without_a_lease_ends_is_cancelled(dat
             await asyncio.Event().wait()
         finally:
             ending.set()
-            await may_end.wait()
+            await asyncio.Event().wait()
 
     task = asyncio.create_task(Leases(database, "a").run_while_held("index", SECONDS, work))
     await begun.wait()

@@ -100,10 +100,16 @@ async def test_a_worker_that_temporal_refuses_is_reported(world: World) -> None:
             await asyncio.sleep(SECONDS)
 
 
+async def start_without_worker(world: World) -> tuple[Runs, str]:
+    """Start a run on a queue that no worker serves; return its ID."""
+    runs = Runs(world.client, world.runs.settings.model_copy(update={"task_queue": "without-worker"}))
+    plan = make_plan({"a": "work"}, "trigger -> a", customer="without-worker")
+    return runs, (await runs.start(runs.prepare(plan))).id
+
+
 async def test_an_update_without_a_worker_is_reported(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(updates, "UPDATE_SECONDS", 0.5)
-    runs = Runs(world.client, world.runs.settings.model_copy(update={"task_queue": "nobody-is-there"}))
-    run_id = (await runs.start(runs.prepare(make_plan({"a": "work"}, "trigger -> a", customer="nobody")))).id
+    runs, run_id = await start_without_worker(world)
 
     with pytest.raises(ServerUnavailable, match="no worker answers"):
         await runs.resolve(run_id, "a", "skip")
@@ -113,8 +119,7 @@ async def test_an_update_without_a_worker_is_reported(world: World, monkeypatch:
 
 async def test_an_update_that_is_cancelled_while_it_waits_for_a_worker_is_cancelled(world: World) -> None:
     """The SDK makes an error of a cancellation: it was told as a missing worker, and bulk jobs tried again."""
-    runs = Runs(world.client, world.runs.settings.model_copy(update={"task_queue": "nobody-is-there"}))
-    run_id = (await runs.start(runs.prepare(make_plan({"a": "work"}, "trigger -> a", customer="nobody")))).id
+    runs, run_id = await start_without_worker(world)
     handle = world.client.get_workflow_handle(run_id)
     sending = asyncio.create_task(updates.execute_update(handle, "repair", {}))
     await asyncio.sleep(0.5)  # by then it has mostly been sent; before that the SDK is cancelled as other code is
